@@ -1,0 +1,97 @@
+//! Audit events: what was done about an incident, when and by whom.
+//!
+//! An event is committed in the transaction of the move it records, and carries only fields that are ours to keep:
+//! no token, no address, no URL.
+
+use serde_json::Value;
+
+use super::Step;
+use crate::clock::Timestamp;
+use crate::id::{DeliveryId, EventId, IncidentId, NoticeId};
+
+/// One line of the audit trail.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub id: EventId,
+    pub at: Timestamp,
+    pub actor: Actor,
+    pub kind: EventKind,
+    pub incident_id: Option<IncidentId>,
+    /// Small facts: `{"tries": 2, "duration_ms": 31}`. Never text that came with a report.
+    pub detail: Value,
+}
+
+impl Event {
+    pub fn new(at: Timestamp, actor: Actor, kind: EventKind, incident_id: Option<IncidentId>) -> Self {
+        Self { id: EventId::generate(at), at, actor, kind, incident_id, detail: Value::Null }
+    }
+
+    pub fn with(mut self, detail: Value) -> Self {
+        self.detail = detail;
+        self
+    }
+}
+
+/// Who acted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A delivery of a reporter, by its id.
+    Delivery(DeliveryId),
+    /// A person at the command line or the page, by the name they go by.
+    Operator(String),
+    /// A worker process, by its node name.
+    Worker(String),
+}
+
+impl Actor {
+    /// `delivery:dlv_…`, `operator:root`, `worker:host-1`.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Delivery(id) => format!("delivery:{id}"),
+            Self::Operator(name) => format!("operator:{name}"),
+            Self::Worker(name) => format!("worker:{name}"),
+        }
+    }
+}
+
+/// What happened. The word is what the database, the API and the pages show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// The last trace of the secret was deleted and the purge date set.
+    Closed,
+    Dismissed,
+    Held,
+    /// The owner was told, by this notice.
+    Notified(NoticeId),
+    /// The incident was opened by a report.
+    Opened,
+    /// Another report named a token whose incident exists.
+    Reported,
+    Purged,
+    Released,
+    Retried,
+    /// The issuer confirmed that the token is dead.
+    Revoked,
+    Stuck(Step),
+    /// The issuer gave a verdict.
+    Verified,
+}
+
+impl EventKind {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Dismissed => "dismissed",
+            Self::Held => "held",
+            Self::Notified(_) => "notified",
+            Self::Opened => "opened",
+            Self::Purged => "purged",
+            Self::Released => "released",
+            Self::Reported => "reported",
+            Self::Retried => "retried",
+            Self::Revoked => "revoked",
+            Self::Stuck(_) => "stuck",
+            Self::Verified => "verified",
+        }
+    }
+}

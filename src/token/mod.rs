@@ -1,0 +1,12 @@
+//! What a token is: its bytes, its kind, its identity, and the rules that tell a real one from a look-alike.
+//!
+//! Everything here is pure: no clock, no database, no network. A token's bytes live in [`Secret`] and are named in the
+//! outside world by a [`Fingerprint`].
+
+mod fingerprint;
+mod kind;
+mod secret;
+
+pub use fingerprint::{Fingerprint, FingerprintKey, FingerprintRing};
+pub use kind::{Confidence, KindId};
+pub use secret::Secret;

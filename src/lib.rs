@@ -4,3 +4,12 @@ pub mod clock;
 pub mod id;
 pub mod incident;
 pub mod token;
+
+#[cfg(feature = "server")]
+pub mod issuer;
+#[cfg(feature = "server")]
+pub mod notice;
+#[cfg(feature = "server")]
+pub mod store;
+#[cfg(feature = "server")]
+pub mod work;

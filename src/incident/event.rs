@@ -69,6 +69,8 @@ pub enum EventKind {
     Reported,
     Purged,
     Released,
+    /// A token whose incident was over was reported again and is asked about again.
+    Reopened,
     Retried,
     /// The issuer confirmed that the token is dead.
     Revoked,
@@ -87,6 +89,7 @@ impl EventKind {
             Self::Opened => "opened",
             Self::Purged => "purged",
             Self::Released => "released",
+            Self::Reopened => "reopened",
             Self::Reported => "reported",
             Self::Retried => "retried",
             Self::Revoked => "revoked",

@@ -14,9 +14,11 @@
 //! ```
 
 mod event;
+mod occurrence;
 mod state;
 mod verdict;
 
 pub use event::{Actor, Event, EventKind};
+pub use occurrence::{Label, Occurrence, Place};
 pub use state::{IllegalMove, Incident, Outcome, State, Step};
 pub use verdict::{EmailAddress, InvalidEmailAddress, IssuedToken, IssuerName, Owner, Unknown, Verdict};

@@ -166,6 +166,19 @@ impl Incident {
         Ok(())
     }
 
+    /// A report names the token again after its incident was closed: the issuer is asked again.
+    ///
+    /// # Errors
+    /// When the incident is not over.
+    pub fn reopen(&mut self) -> Result<(), IllegalMove> {
+        self.require(matches!(self.state, State::Closed(_)), "reopened")?;
+        self.state = State::Open;
+        self.verdict = None;
+        self.notice_id = None;
+        (self.verified_at, self.revoked_at, self.notified_at, self.closed_at) = (None, None, None, None);
+        Ok(())
+    }
+
     /// Ends the incident. The caller erases the secret in the same transaction.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ impl Verdict {
 /// Why an issuer could not answer, and what that means for the next try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unknown {
+    /// The issuer said one thing and did another: it confirmed a revocation, and the token still lives.
+    Contradictory { why: String },
     /// The issuer refuses *us* (401, 403, a broken setting): a person must look, and trying again soon is useless.
     Misconfigured { why: String },
     /// The issuer asked us to come back later (429, 503 with `Retry-After`, our own limiter): not a failed attempt.
@@ -47,7 +49,10 @@ pub enum Unknown {
 impl Unknown {
     pub fn why(&self) -> &str {
         match self {
-            Self::Misconfigured { why } | Self::Throttled { why, .. } | Self::Unavailable { why } => why,
+            Self::Contradictory { why }
+            | Self::Misconfigured { why }
+            | Self::Throttled { why, .. }
+            | Self::Unavailable { why } => why,
         }
     }
 }

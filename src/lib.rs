@@ -3,6 +3,8 @@
 pub mod clock;
 pub mod id;
 pub mod incident;
+pub mod redact;
+pub mod telemetry;
 pub mod token;
 
 #[cfg(feature = "server")]

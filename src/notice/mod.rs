@@ -1,54 +1,34 @@
 //! Notices: what the owner of a leaked token is told, and how it gets there.
 //!
 //! The mail says first that the token is already revoked. Nothing in it that a stranger wrote can be clicked, and
-//! nothing of the token is in it but the last characters of its checksum.
+//! nothing of the token is in it but the last characters of its checksum. Whether a mail goes out never decides whether
+//! a token dies: sending happens after the revocation and is repeated under one Message-ID until it succeeds or a
+//! person must look.
+//!
+//! `letter` has the words, the templates lay them out twice (text and HTML), `message` wraps them in
+//! MIME (RFC 5322, RFC 2046), and a transport hands them over.
 
-use std::path::PathBuf;
+mod directory;
+mod html;
+mod inert;
+mod letter;
+mod message;
+mod settings;
+mod smtp;
+mod text;
+mod words;
 
+#[cfg(test)]
+mod sample;
+
+pub use settings::{Settings, SettingsError, SmtpEncryption, SmtpSettings, Transport};
+
+use self::directory::Directory;
+use self::settings::House;
+use self::smtp::Smtp;
 use crate::clock::Timestamp;
 use crate::id::NoticeId;
 use crate::incident::{EmailAddress, Incident, Occurrence};
-use crate::token::Secret;
-
-/// How mail leaves, and in whose name.
-pub struct Settings {
-    pub transport: Transport,
-    /// `From`, as `Name <address>` or an address alone.
-    pub from: String,
-    /// What the issuer is called in the mail: `Example Registry`.
-    pub product: String,
-    /// Where an owner can ask back: an address or an https page of the operator.
-    pub contact: String,
-    /// Right part of the Message-ID; the domain of `from` if not set.
-    pub message_id_domain: Option<String>,
-    /// Pages of the operator, `https` only, that the mail may link to.
-    pub tokens_url: Option<String>,
-}
-
-pub enum Transport {
-    /// One `.eml` file per mail, for development and for hand-over to another mailer.
-    Directory(PathBuf),
-    Smtp(SmtpSettings),
-}
-
-pub struct SmtpSettings {
-    pub host: String,
-    pub port: u16,
-    pub encryption: SmtpEncryption,
-    pub username: Option<String>,
-    pub password: Option<Secret>,
-    pub pool_size: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SmtpEncryption {
-    /// No encryption; for a relay on the same machine.
-    None,
-    /// STARTTLS, required (RFC 3207).
-    StartTls,
-    /// TLS from the first byte (RFC 8314).
-    Tls,
-}
 
 /// What one mail is about.
 pub struct Content<'a> {
@@ -57,4 +37,80 @@ pub struct Content<'a> {
     pub created_at: Timestamp,
     /// Never empty: the incidents of one owner in one delivery, with the places each token was seen.
     pub items: Vec<(&'a Incident, &'a [Occurrence])>,
+}
+
+/// Renders notices and hands them over. One for the whole process: it keeps the connections to the mail server.
+pub struct Mailer {
+    house: House,
+    route: Route,
+}
+
+enum Route {
+    Directory(Directory),
+    Smtp(Box<Smtp>),
+}
+
+/// Why a mail was not taken, by what to do about it. `why` names no address and quotes no server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Nothing about this mail is wrong: the way out of here is. Every mail waits until a person mends it.
+    #[error("mail cannot leave: {why}")]
+    Misconfigured { why: String },
+    /// Time-out, broken connection, a 4xx answer: send the same mail again later.
+    #[error("mail was not taken: {why}")]
+    Retry { why: String },
+    /// The mail server will never take this mail for this owner: a person must find another way.
+    #[error("mail was refused: {why}")]
+    Undeliverable { why: String },
+}
+
+impl Mailer {
+    /// Checks the settings and prepares the way out, without a connection to anybody.
+    ///
+    /// # Errors
+    /// When a setting cannot work; it is named.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let house = House::new(&settings)?;
+        let route = match settings.transport {
+            Transport::Directory(path) => Route::Directory(Directory::open(path)?),
+            Transport::Smtp(settings) => Route::Smtp(Box::new(Smtp::new(settings)?)),
+        };
+        Ok(Self { house, route })
+    }
+
+    /// Sends one notice. Sent again, it is the same mail under the same Message-ID.
+    ///
+    /// # Errors
+    /// When the mail was not taken. A mail server that took it and could not say so leads to [`SendError::Retry`], the
+    /// one way in which an owner may get a notice twice.
+    pub async fn send(&self, content: &Content<'_>, now: Timestamp) -> Result<(), SendError> {
+        let sent = self.hand_over(content, now).await;
+        let outcome = match &sent {
+            Ok(()) => "sent",
+            Err(SendError::Misconfigured { .. }) => "misconfigured",
+            Err(SendError::Retry { .. }) => "retry",
+            Err(SendError::Undeliverable { .. }) => "undeliverable",
+        };
+        metrics::counter!("stanch_notices_total", "outcome" => outcome).increment(1);
+        sent
+    }
+
+    /// Whether mail could leave now, for `stanch doctor`: what works, or what is wrong. Sends nothing.
+    ///
+    /// # Errors
+    /// A sentence for a person.
+    pub async fn check(&self) -> Result<String, String> {
+        match &self.route {
+            Route::Directory(directory) => directory.check().await,
+            Route::Smtp(smtp) => smtp.check().await,
+        }
+    }
+
+    async fn hand_over(&self, content: &Content<'_>, now: Timestamp) -> Result<(), SendError> {
+        let message = message::compose(&self.house, content, now)?;
+        match &self.route {
+            Route::Directory(directory) => directory.write(content.notice_id, message.formatted()).await,
+            Route::Smtp(smtp) => smtp.deliver(message.envelope(), &message.formatted()).await,
+        }
+    }
 }

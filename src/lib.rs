@@ -12,6 +12,8 @@ pub mod issuer;
 #[cfg(feature = "server")]
 pub mod notice;
 #[cfg(feature = "server")]
+pub mod send;
+#[cfg(feature = "server")]
 pub mod store;
 #[cfg(feature = "server")]
 pub mod work;

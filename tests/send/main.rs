@@ -1,0 +1,5 @@
+//! The sender's side of the partner protocol, tried against a receiver of our own that verifies with `p256` alone.
+
+mod forms;
+mod key_list;
+mod receiver;

@@ -1,5 +1,6 @@
 //! stanch stops a leaked token in seconds: the leak-response service of a token issuer.
 
+pub mod cli;
 pub mod clock;
 pub mod id;
 pub mod incident;
@@ -7,6 +8,8 @@ pub mod redact;
 pub mod telemetry;
 pub mod token;
 
+#[cfg(feature = "server")]
+pub mod config;
 #[cfg(feature = "server")]
 pub mod issuer;
 #[cfg(feature = "server")]

@@ -1,0 +1,55 @@
+//! The command line: from what was typed to ready values, and from results to words.
+//!
+//! Standard output is data, standard error is talk. A command's arguments are turned into ready values before it
+//! starts, so that a mistake is told before anything has happened. Exit codes: 0 done, 1 failed, 2 wrong usage or
+//! refused configuration.
+
+#[cfg(feature = "server")]
+mod command;
+#[cfg(feature = "server")]
+mod config;
+#[cfg(feature = "server")]
+mod context;
+#[cfg(feature = "server")]
+mod failure;
+mod help;
+#[cfg(feature = "server")]
+pub mod out;
+#[cfg(feature = "server")]
+pub mod ready;
+
+use std::process::ExitCode;
+
+use clap::{FromArgMatches as _, Parser};
+#[cfg(feature = "server")]
+pub use command::Command;
+#[cfg(feature = "server")]
+pub use context::{Context, Global};
+#[cfg(feature = "server")]
+pub use failure::{HintExt, Usage};
+
+/// Stops a leaked token in seconds: the leak-response service of a token issuer
+#[derive(Parser)]
+#[command(name = "stanch", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[cfg(feature = "server")]
+    #[command(flatten)]
+    pub global: Global,
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Does what the process was asked to.
+pub fn run() -> ExitCode {
+    // Wrong usage ends the process here, with exit code 2 and the words of the parser.
+    let typed = help::command().get_matches();
+    let cli = Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
+    #[cfg(feature = "server")]
+    return cli.command.run(&Context::new(cli.global)).unwrap_or_else(|error| failure::tell(&error));
+    #[cfg(not(feature = "server"))]
+    {
+        let Cli {} = cli;
+        ExitCode::SUCCESS
+    }
+}

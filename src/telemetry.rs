@@ -42,8 +42,10 @@ pub mod metric {
         HTTP_RESPONSES_TOTAL: Counter = "stanch_http_responses_total";
         /// Incidents by state {state}.
         INCIDENTS: Gauge = "stanch_incidents";
-        /// Whether calls to an issuer are let through: 0 yes, 1 no {issuer}.
+        /// Whether calls to an issuer are let through: 0 yes, 1 one at a time, 2 no, 3 no, for it refuses us {issuer}.
         ISSUER_BREAKER_STATE: Gauge = "stanch_issuer_breaker_state";
+        /// Seconds that an operation of an issuer took {issuer, operation, outcome}.
+        ISSUER_REQUEST_DURATION_SECONDS: Histogram = "stanch_issuer_request_duration_seconds";
         /// Tries of a step {step, outcome}.
         JOB_ATTEMPTS_TOTAL: Counter = "stanch_job_attempts_total";
         /// Seconds that a try of a step took {step, issuer, outcome}.

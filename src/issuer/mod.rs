@@ -4,11 +4,18 @@
 //! RFC 7662 introspection, RFC 7009 revocation). What no answer means is decided here once: [`Verdict::Unknown`],
 //! which is never read as dead, and a revocation counts only when the issuer confirmed it.
 
+mod guard;
+pub mod http;
+mod metrics;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use guard::{BreakerSettings, BreakerState, Guard, GuardSettings, Status};
+
+use crate::clock::Timestamp;
 use crate::id::IncidentId;
 use crate::incident::{IssuedToken, IssuerName, Unknown, Verdict};
 use crate::token::{KindId, Secret};
@@ -59,6 +66,15 @@ pub trait Issuer: Send + Sync {
 
     /// Kills one token that was found live.
     fn revoke<'a>(&'a self, question: Question<'a>) -> Answer<'a, Revocation>;
+
+    /// A harmless call that shows whether address, TLS and our credential work; a sentence for the operator either way.
+    fn check(&self) -> Answer<'_, Result<String, String>>;
+
+    /// Until when the issuer is not to be called; none if it may be called now.
+    fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let _ = now;
+        None
+    }
 }
 
 /// The configured issuers, by the kinds of token they claim.
@@ -83,6 +99,12 @@ impl Issuers {
 
     pub fn named(&self, name: &IssuerName) -> Option<&Arc<dyn Issuer>> {
         self.all.iter().find(|issuer| issuer.name() == name)
+    }
+
+    /// The issuers that are not to be called now; their jobs are better left in the queue.
+    pub fn resting(&self, now: Timestamp) -> Vec<IssuerName> {
+        let resting = self.all.iter().filter(|issuer| issuer.resting_until(now).is_some());
+        resting.map(|issuer| issuer.name().clone()).collect()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Issuer>> {

@@ -1,5 +1,7 @@
 //! From the configuration to ready values: what `serve`, `work` and the operator's commands are made of.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 
 use super::HintExt as _;
@@ -10,8 +12,11 @@ use crate::token::FingerprintRing;
 
 /// Opens every key and credential once, to tell all that is wrong with them at the same time.
 pub fn credentials(config: &Config) -> Result<(), Refused> {
-    let problems =
-        [config.keys.open().err(), config.database.settings().err(), config.mail.settings(config.environment()).err()];
+    let problems = [
+        config.keys.open().err(),
+        config.database.settings().err(),
+        config.mail.settings(config.environment(), BTreeMap::new()).err(),
+    ];
     Refused::unless_empty(problems.into_iter().flatten().collect())
 }
 

@@ -3,12 +3,14 @@
 //! Mail goes to an SMTP server (`[mail.smtp]`) or into a folder (`directory`), never to both. Without either it goes
 //! into the data folder, so that nothing is mailed by accident.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::environment::{Environment, Variable};
+use super::human::Span;
 use super::layers::{Layers, Section, rebase};
 use super::problem::{Place, Problem};
 use super::secret;
@@ -59,7 +61,7 @@ pub struct Mail {
 }
 
 /// The SMTP server that mail is given to.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Smtp {
     pub host: String,
@@ -68,7 +70,9 @@ pub struct Smtp {
     pub username: Option<String>,
     pub password_file: Option<PathBuf>,
     pub password_env: Option<String>,
-    pub pool_size: Option<u32>,
+    pub ca_file: Option<PathBuf>,
+    pub pool_size: u32,
+    pub timeout: Span,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,12 +98,32 @@ impl Default for Mail {
     }
 }
 
+impl Default for Smtp {
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            port: None,
+            encryption: Encryption::default(),
+            username: None,
+            password_file: None,
+            password_env: None,
+            ca_file: None,
+            pool_size: 4,
+            timeout: Span::seconds(30),
+        }
+    }
+}
+
 impl Mail {
-    /// What mail is sent with; opens the password.
+    /// What mail is sent with; opens the password. `kind_names` is what people call each kind of token.
     ///
     /// # Errors
     /// When the password cannot be read.
-    pub fn settings(&self, environment: &Environment) -> Result<notice::Settings, Problem> {
+    pub fn settings(
+        &self,
+        environment: &Environment,
+        kind_names: BTreeMap<String, String>,
+    ) -> Result<notice::Settings, Problem> {
         let transport = match &self.smtp {
             Some(smtp) => notice::Transport::Smtp(smtp.settings(environment)?),
             None => notice::Transport::Directory(self.directory.clone().unwrap_or_else(|| PathBuf::from("mail"))),
@@ -111,6 +135,7 @@ impl Mail {
             contact: self.contact.clone(),
             message_id_domain: self.message_id_domain.clone(),
             tokens_url: self.tokens_url.clone(),
+            kind_names,
         })
     }
 }
@@ -124,7 +149,9 @@ impl Smtp {
             encryption: self.encryption.settings(),
             username: self.username.clone(),
             password,
-            pool_size: self.pool_size.unwrap_or(4),
+            ca_file: self.ca_file.clone(),
+            pool_size: self.pool_size,
+            timeout: self.timeout.0,
         })
     }
 }
@@ -132,7 +159,10 @@ impl Smtp {
 impl Section for Mail {
     fn rebase(&mut self, folder: &Path) {
         rebase(self.directory.as_mut(), folder);
-        rebase(self.smtp.as_mut().and_then(|smtp| smtp.password_file.as_mut()), folder);
+        if let Some(smtp) = &mut self.smtp {
+            rebase(smtp.password_file.as_mut(), folder);
+            rebase(smtp.ca_file.as_mut(), folder);
+        }
     }
 
     fn read_environment(&mut self, layers: &mut Layers) {
@@ -231,7 +261,10 @@ impl Smtp {
             let hint = "choose `starttls` or `tls`; `none` is for a relay on this machine";
             layers.refuse("mail.smtp.encryption", "the password would cross the network in clear", hint);
         }
-        if self.pool_size.is_some_and(|size| !(1..=64).contains(&size)) {
+        if self.timeout < Span::seconds(1) || self.timeout > Span::seconds(300) {
+            layers.refuse("mail.smtp.timeout", "not between 1s and 5m", "30s are enough for most");
+        }
+        if !(1..=64).contains(&self.pool_size) {
             layers.refuse("mail.smtp.pool_size", "not between 1 and 64", "4 connections are enough for most");
         }
     }

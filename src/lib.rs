@@ -2,6 +2,8 @@
 
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "server")]
+pub mod crash;
 pub mod id;
 pub mod incident;
 pub mod redact;

@@ -1,41 +1,27 @@
 //! Work: taking jobs, doing their step, settling them.
+//!
+//! A job is claimed under a lease, its step is done without any transaction open, and its result is committed in one
+//! transaction that the lease guards. A worker that dies, hangs or loses its lease changes nothing; the next one does
+//! the step again. Every step is therefore written to be repeated:
+//!
+//! | step   | asks                        | then                                                       |
+//! |--------|-----------------------------|------------------------------------------------------------|
+//! | verify | the issuer: does it live?   | live → revoke; dead or not ours → close; unknown → again   |
+//! | revoke | the issuer: kill it         | confirmed → notify; dead by another hand → close           |
+//! | notify | the mail server: take this  | sent → close; refused for good → a person                  |
+//! | close  | nobody                      | the date is set on which the reporter's data is purged     |
 
-use std::time::Duration;
+mod backoff;
+mod close;
+mod gauges;
+mod lease;
+mod notify;
+mod revoke;
+mod runner;
+mod settings;
+mod step;
+mod verify;
 
-/// How a worker works.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The node's name in leases and in the audit trail.
-    pub node: String,
-    /// Jobs worked on at the same time.
-    pub concurrency: u32,
-    pub lease_for: Duration,
-    /// Longest pause between two looks at the queue.
-    pub poll_every: Duration,
-    pub sweep_every: Duration,
-    /// Longest wait of a mail for other tokens of the same delivery.
-    pub gather_for: Duration,
-    /// How long what came with a report is kept after the end of its incident (GitHub's agreement: at most 30 days).
-    pub keep_reports_for: Duration,
-    /// Longest pause between two tries of one step.
-    pub backoff_cap: Duration,
-    /// How long a refused mail is tried again before a person must look (RFC 5321 section 4.5.4.1 asks for 4 to 5 days).
-    pub mail_tries_for: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            node: "stanch".into(),
-            concurrency: 64,
-            lease_for: Duration::from_secs(10),
-            poll_every: Duration::from_secs(1),
-            sweep_every: Duration::from_secs(60),
-            gather_for: Duration::from_secs(5),
-            // A day below the limit, so that a late sweep is still on time.
-            keep_reports_for: Duration::from_secs(29 * 24 * 3600),
-            backoff_cap: Duration::from_secs(3600),
-            mail_tries_for: Duration::from_secs(5 * 24 * 3600),
-        }
-    }
-}
+pub use backoff::Backoff;
+pub use runner::Worker;
+pub use settings::Settings;

@@ -1,0 +1,333 @@
+//! The runner: claims jobs while there is room, does them side by side, keeps their leases alive, and stops cleanly.
+//!
+//! A wake-up is a hint and polling is the truth: a missed notification costs at most one poll interval.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::lease::Leases;
+use super::step::{Done, StepError};
+use super::{Backoff, Settings, close, gauges, notify, revoke, verify};
+use crate::clock::{Clock, Timestamp};
+use crate::crash;
+use crate::incident::{Actor, Event, EventKind, Incident, State, Step};
+use crate::issuer::{Issuer, Issuers};
+use crate::notice::Mailer;
+use crate::store::{Attempt, Claim, Claimed, Error, Notice, Settled, Settlement, Store};
+use crate::telemetry::metric;
+
+/// Jobs taken by one claim: small, so that many workers share a burst and a dead one holds little.
+const CLAIM_LIMIT: u32 = 32;
+/// A job that was claimed this often without any result kills its worker: it is set aside.
+const CLAIMS_BEFORE_STUCK: u32 = 5;
+
+/// One process's hands. Shared behind an [`Arc`] by the steps it runs.
+pub struct Worker {
+    pub(super) store: Store,
+    pub(super) issuers: Issuers,
+    pub(super) mailer: Mailer,
+    pub(super) clock: Clock,
+    pub(super) settings: Settings,
+    pub(super) backoff: Backoff,
+    leases: Leases,
+}
+
+impl Worker {
+    pub fn new(
+        store: Store,
+        issuers: Issuers,
+        mailer: Mailer,
+        clock: Clock,
+        settings: Settings,
+        backoff: Backoff,
+    ) -> Arc<Self> {
+        Arc::new(Self { store, issuers, mailer, clock, settings, backoff, leases: Leases::default() })
+    }
+
+    /// Works until `stop` is cancelled, then finishes what it holds for at most `drain_for` and hands the rest back.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken, drain_for: Duration) {
+        let beats = CancellationToken::new();
+        let heartbeat = tokio::spawn(Arc::clone(&self).beat(beats.clone()));
+        let sweeper = tokio::spawn(Arc::clone(&self).sweep_on_time(stop.clone()));
+        let gauges = tokio::spawn(gauges::keep(self.store.clone(), self.clock.clone(), stop.clone()));
+        let mut steps = JoinSet::new();
+        while !stop.is_cancelled() {
+            let wait = self.fill(&mut steps).await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.store.woken(), if wait.is_some() => {}
+                () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+                Some(_) = steps.join_next(), if !steps.is_empty() => {}
+            }
+            while steps.try_join_next().is_some() {}
+        }
+        self.drain(&mut steps, drain_for).await;
+        beats.cancel();
+        let _ = heartbeat.await;
+        let _ = sweeper.await;
+        let _ = gauges.await;
+    }
+
+    /// Does all jobs that are due now, one claim after the other, and returns how many there were. For tests that
+    /// move the clock, and for commands that want the work done before they print.
+    pub async fn run_due(self: &Arc<Self>) -> Result<usize, Error> {
+        let mut done = 0;
+        loop {
+            let claimed = self.claim(CLAIM_LIMIT).await?;
+            if claimed.is_empty() {
+                return Ok(done);
+            }
+            done += claimed.len();
+            let mut steps = JoinSet::new();
+            for job in claimed {
+                steps.spawn(Arc::clone(self).do_job(job));
+            }
+            steps.join_all().await;
+        }
+    }
+
+    /// Starts steps until there is no room or no work. Returns how long to wait for more work; none if there is no
+    /// room, so that only a finished step can go on.
+    async fn fill(self: &Arc<Self>, steps: &mut JoinSet<()>) -> Option<Duration> {
+        loop {
+            let running = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+            let room = self.settings.concurrency.saturating_sub(running).min(CLAIM_LIMIT);
+            if room == 0 {
+                return None;
+            }
+            match self.claim(room).await {
+                Ok(claimed) if claimed.is_empty() => return Some(self.until_next_due().await),
+                Ok(claimed) => {
+                    for job in claimed {
+                        steps.spawn(Arc::clone(self).do_job(job));
+                    }
+                }
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "cannot claim work now: {error}");
+                    return Some(self.settings.poll_every);
+                }
+            }
+        }
+    }
+
+    async fn claim(&self, limit: u32) -> Result<Vec<Claimed>, Error> {
+        let resting = self.issuers.resting(self.clock.now());
+        let claim =
+            Claim { worker: &self.settings.node, limit, lease_for: self.settings.lease_for, without_issuers: &resting };
+        let claimed = self.store.claim(&claim).await?;
+        if !claimed.is_empty() {
+            crash::point("work.after_claim");
+        }
+        Ok(claimed)
+    }
+
+    async fn until_next_due(&self) -> Duration {
+        match self.store.next_due_at().await {
+            Ok(Some(due_at)) => {
+                due_at.since(self.clock.now()).clamp(Duration::from_millis(5), self.settings.poll_every)
+            }
+            Ok(None) | Err(_) => self.settings.poll_every,
+        }
+    }
+
+    async fn do_job(self: Arc<Self>, claimed: Claimed) {
+        let (job_id, step, started) = (claimed.job_id, claimed.step, self.clock.now());
+        let lost = self.leases.hold(&claimed);
+        let outcome = tokio::select! {
+            () = lost.cancelled() => Err(StepError::LeaseLost),
+            outcome = self.attempt(&claimed) => outcome,
+        };
+        let word = match self.conclude(&claimed, outcome).await {
+            Ok(word) => word,
+            Err(Error::LeaseLost) => {
+                counter!(metric::LEASE_LOST_TOTAL, "step" => step.word()).increment(1);
+                info!(job.id = %job_id, "the lease of job {job_id} was lost; another worker has it");
+                "lease_lost"
+            }
+            Err(error) => {
+                // The job stays under lease until it runs out, then somebody does it again.
+                warn!(
+                    job.id = %job_id, error = &error as &dyn std::error::Error,
+                    "the result of job {job_id} could not be stored: {error}"
+                );
+                "not_stored"
+            }
+        };
+        self.leases.drop_hold(job_id);
+        counter!(metric::JOB_ATTEMPTS_TOTAL, "step" => step.word(), "outcome" => word).increment(1);
+        histogram!(metric::JOB_DURATION_SECONDS, "step" => step.word(), "outcome" => word)
+            .record(self.clock.now().since(started).as_secs_f64());
+    }
+
+    async fn attempt(&self, claimed: &Claimed) -> Result<Done, StepError> {
+        if claimed.claims > CLAIMS_BEFORE_STUCK {
+            let why = format!("{} workers died over this step", claimed.claims - 1);
+            return Err(StepError::Fail { why });
+        }
+        match claimed.step {
+            Step::Verify => verify::verify(self, claimed).await,
+            Step::Revoke => revoke::revoke(self, claimed).await,
+            Step::Notify => notify::notify(self, claimed).await,
+            Step::Close => close::close(self, claimed),
+        }
+    }
+
+    /// Commits what a step ended with; returns the outcome's word for metrics.
+    async fn conclude(&self, claimed: &Claimed, outcome: Result<Done, StepError>) -> Result<&'static str, Error> {
+        match outcome {
+            Ok(Done::Committed) => Ok("done"),
+            Ok(Done::Settle(settlement)) => {
+                let incident = settlement.incident.clone();
+                crash::point(match claimed.step {
+                    Step::Verify => "verify.before_settle",
+                    Step::Revoke => "revoke.before_settle",
+                    Step::Notify => "notify.before_settle",
+                    Step::Close => "close.before_settle",
+                });
+                let settled = self.store.settle(claimed, *settlement).await?;
+                crash::point(match claimed.step {
+                    Step::Verify => "verify.after_settle",
+                    Step::Revoke => "revoke.after_settle",
+                    Step::Notify => "notify.after_settle",
+                    Step::Close => "close.after_settle",
+                });
+                if settled == Settled::Done {
+                    count_settled(&incident, claimed.step);
+                }
+                Ok("done")
+            }
+            Err(StepError::LeaseLost) => Err(Error::LeaseLost),
+            Err(StepError::Retry { why, after, attempt }) => {
+                let pause = after.unwrap_or_else(|| self.backoff.pause(claimed.tries, self.settings.backoff_cap));
+                debug!(
+                    job.id = %claimed.job_id, incident.id = %claimed.incident.id,
+                    "step {} of incident {} is tried again: {why}", claimed.step, claimed.incident.id
+                );
+                if attempt == Attempt::Counted {
+                    warn!(
+                        incident.id = %claimed.incident.id, tries = claimed.tries + 1,
+                        "step {} of incident {} failed for the {}. time: {why}",
+                        claimed.step, claimed.incident.id, claimed.tries + 1
+                    );
+                }
+                self.store.postpone(claimed, self.clock.now().plus(pause), &why, attempt).await?;
+                Ok("retried")
+            }
+            Err(StepError::Fail { why }) => {
+                self.set_aside(claimed, why).await?;
+                Ok("stuck")
+            }
+        }
+    }
+
+    async fn set_aside(&self, claimed: &Claimed, why: String) -> Result<(), Error> {
+        let (mut incident, now) = (claimed.incident.clone(), self.clock.now());
+        error!(
+            incident.id = %incident.id,
+            "incident {} is stuck at step {} and needs a person: {why}", incident.id, claimed.step
+        );
+        incident.stick(claimed.step, why)?;
+        let actor = Actor::Worker(self.settings.node.clone());
+        let event = Event::new(now, actor, EventKind::Stuck(claimed.step), Some(incident.id));
+        let settlement = Settlement { incident, next_due_at: now, events: vec![event], purge_at: None };
+        self.store.settle(claimed, settlement).await.map(|_| ())
+    }
+
+    async fn beat(self: Arc<Self>, stop: CancellationToken) {
+        let every = self.settings.lease_for / 3;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(every) => {}
+            }
+            let held = self.leases.all();
+            if held.is_empty() {
+                continue;
+            }
+            match self.store.renew(&held, self.settings.lease_for).await {
+                Ok(lost) => self.leases.lose(&lost),
+                Err(error) => warn!(
+                    error = &error as &dyn std::error::Error,
+                    "leases of {} jobs could not be renewed: {error}",
+                    held.len()
+                ),
+            }
+        }
+    }
+
+    async fn sweep_on_time(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            match self.store.sweep().await {
+                Ok(sweep) if sweep.requeued > 0 || sweep.erased > 0 => warn!(
+                    requeued = sweep.requeued,
+                    erased = sweep.erased,
+                    "the sweep mended {} incidents without a job and erased {} left-over secrets",
+                    sweep.requeued,
+                    sweep.erased
+                ),
+                Ok(_) => {}
+                Err(error) => warn!(error = &error as &dyn std::error::Error, "the sweep failed: {error}"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(self.settings.sweep_every) => {}
+            }
+        }
+    }
+
+    async fn drain(&self, steps: &mut JoinSet<()>, drain_for: Duration) {
+        let deadline = Instant::now() + drain_for;
+        while !steps.is_empty() {
+            if timeout_at(deadline, steps.join_next()).await.is_err() {
+                break;
+            }
+        }
+        steps.abort_all();
+        while steps.join_next().await.is_some() {}
+        let held = self.leases.all();
+        if held.is_empty() {
+            return;
+        }
+        match self.store.hand_back(&held).await {
+            Ok(()) => info!("handed {} unfinished jobs back", held.len()),
+            Err(error) => warn!(
+                error = &error as &dyn std::error::Error,
+                "{} unfinished jobs wait for their leases to run out: {error}",
+                held.len()
+            ),
+        }
+    }
+
+    /// Who can judge and kill the incident's token.
+    pub(super) fn issuer_of(&self, incident: &Incident) -> Result<Arc<dyn Issuer>, StepError> {
+        // The kind decides, not the name stored at the report: a person may have configured the issuer since.
+        let found = self.issuers.of_kind(&incident.kind).or_else(|| self.issuers.named(incident.issuer.as_ref()?));
+        found.cloned().ok_or_else(|| StepError::Fail {
+            why: format!("no issuer is configured for tokens of kind {}", incident.kind),
+        })
+    }
+
+    pub(super) fn count_notified(&self, notice: &Notice) {
+        let now = self.clock.now();
+        for item in &notice.items {
+            histogram!(metric::TIME_TO_NOTIFY_SECONDS).record(now.since(item.incident.received_at).as_secs_f64());
+        }
+    }
+}
+
+fn count_settled(incident: &Incident, step: Step) {
+    let issuer = incident.issuer.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+    if step == Step::Revoke && incident.state == State::Revoked {
+        let span = |at: Timestamp| at.since(incident.received_at).as_secs_f64();
+        histogram!(metric::TIME_TO_REVOKE_SECONDS).record(incident.revoked_at.map_or(0.0, span));
+        counter!(metric::REVOCATIONS_TOTAL, "issuer" => issuer, "outcome" => "revoked").increment(1);
+    } else if step == Step::Revoke {
+        counter!(metric::REVOCATIONS_TOTAL, "issuer" => issuer, "outcome" => "already_dead").increment(1);
+    }
+}

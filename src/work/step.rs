@@ -1,0 +1,108 @@
+//! The result of doing a step, and the two ways it can fail.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::clock::Timestamp;
+use crate::incident::{Actor, Event, EventKind, IllegalMove, Incident, Unknown};
+use crate::store::{Attempt, Claimed, Settlement};
+
+/// What a worker commits, or does not, after a step.
+pub enum Done {
+    /// Everything is committed already; nothing is left to do.
+    Committed,
+    /// Commit this.
+    Settle(Box<Settlement>),
+}
+
+/// Why a step could not be done: retry it or show it to a person, nothing else.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// A person must look; the incident is stuck until then.
+    #[error("{why}")]
+    Fail { why: String },
+    /// The lease was lost: somebody else does the step, our result is dropped.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// Try again; `after` overrides the back-off.
+    #[error("{why}")]
+    Retry { why: String, after: Option<Duration>, attempt: Attempt },
+}
+
+/// How long an issuer that refuses *us* is left alone before it is asked again: a person has to mend it first.
+const MISCONFIGURED_PAUSE: Duration = Duration::from_mins(1);
+/// An issuer whose word cannot be trusted is shown to a person after this many tries.
+const CONTRADICTIONS_BEFORE_STUCK: u32 = 10;
+
+impl StepError {
+    /// What an unanswered question means for the job.
+    pub fn from_unknown(unknown: Unknown, tries: u32) -> Self {
+        match unknown {
+            Unknown::Contradictory { why } if tries + 1 >= CONTRADICTIONS_BEFORE_STUCK => Self::Fail { why },
+            Unknown::Contradictory { why } | Unknown::Unavailable { why } => {
+                Self::Retry { why, after: None, attempt: Attempt::Counted }
+            }
+            Unknown::Misconfigured { why } => {
+                Self::Retry { why, after: Some(MISCONFIGURED_PAUSE), attempt: Attempt::Uncounted }
+            }
+            Unknown::Throttled { why, retry_after } => {
+                Self::Retry { why, after: Some(retry_after), attempt: Attempt::Uncounted }
+            }
+        }
+    }
+}
+
+impl From<crate::store::Error> for StepError {
+    fn from(error: crate::store::Error) -> Self {
+        use crate::store::Error;
+        match error {
+            Error::LeaseLost => Self::LeaseLost,
+            Error::Unavailable(_) => Self::Retry { why: error.to_string(), after: None, attempt: Attempt::Uncounted },
+            Error::Corrupt { .. } | Error::NotFound { .. } | Error::Refused(_) => Self::Fail { why: error.to_string() },
+        }
+    }
+}
+
+/// A move that is illegal here means that the incident is not what the job takes it for.
+impl From<IllegalMove> for StepError {
+    fn from(refused: IllegalMove) -> Self {
+        Self::Fail { why: refused.to_string() }
+    }
+}
+
+/// The settlement of a moved incident with one audit event.
+pub fn settlement(incident: Incident, kind: EventKind, detail: Value, worker: &str, now: Timestamp) -> Settlement {
+    let event = Event::new(now, Actor::Worker(worker.to_owned()), kind, Some(incident.id)).with(detail);
+    Settlement { incident, next_due_at: now, events: vec![event], purge_at: None }
+}
+
+/// The facts about a try that every step's audit event carries.
+pub fn facts(claimed: &Claimed, took: Duration) -> Value {
+    json!({ "tries": claimed.tries + 1, "claims": claimed.claims, "duration_ms": took.as_millis() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn being_asked_to_wait_is_not_a_failure_of_ours() {
+        let unknown = Unknown::Throttled { why: "429".into(), retry_after: Duration::from_secs(30) };
+        let StepError::Retry { after, attempt, .. } = StepError::from_unknown(unknown, 3) else { panic!("retried") };
+        assert_eq!((after, attempt), (Some(Duration::from_secs(30)), Attempt::Uncounted));
+    }
+
+    #[test]
+    fn an_issuer_that_is_away_is_asked_without_end() {
+        let unknown = || Unknown::Unavailable { why: "timed out".into() };
+        assert!(matches!(StepError::from_unknown(unknown(), 100_000), StepError::Retry { .. }));
+    }
+
+    #[test]
+    fn an_issuer_that_lies_is_shown_to_a_person_in_the_end() {
+        let unknown = || Unknown::Contradictory { why: "revoked, yet it lives".into() };
+        assert!(matches!(StepError::from_unknown(unknown(), 0), StepError::Retry { .. }));
+        assert!(matches!(StepError::from_unknown(unknown(), 9), StepError::Fail { .. }));
+    }
+}

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod crash;
 pub mod id;
 pub mod incident;
+pub mod recognize;
 pub mod redact;
 pub mod telemetry;
 pub mod token;

@@ -3,9 +3,17 @@
 //! Everything here is pure: no clock, no database, no network. A token's bytes live in [`Secret`] and are named in the
 //! outside world by a [`Fingerprint`].
 
+pub mod catalogue;
+pub mod charset;
+pub mod checksum;
+pub mod encoding;
 mod fingerprint;
+pub mod jwt;
 mod kind;
+pub mod macaroon;
+pub mod pat;
 mod secret;
+pub mod shape;
 
 pub use fingerprint::{Fingerprint, FingerprintKey, FingerprintRing};
 pub use kind::{Confidence, KindId};

@@ -1,0 +1,222 @@
+//! Recognize: bytes in, tokens out, by kind.
+//!
+//! Pure: no clock, no network, no database. The same [`Recognizer`] answers for a webhook, which sends one token with a
+//! little junk around it ([`Recognizer::identify`]), and for a scan of gigabytes ([`Recognizer::scan`]).
+
+mod boundary;
+mod context;
+mod engine;
+mod identify;
+mod matcher;
+mod plan;
+mod resolve;
+mod runs;
+
+use crate::token::catalogue::{self, Kind};
+use crate::token::{Confidence, KindId, Secret, pat};
+use engine::{ContextKinds, Engine};
+use matcher::Reach;
+use resolve::Hit;
+
+/// Finds tokens of a set of kinds. Built once; cheap to share behind an `Arc`.
+pub struct Recognizer {
+    kinds: Vec<Kind>,
+    ids: Vec<KindId>,
+    engine: Engine,
+    /// Kinds that need a word nearby, and whose bare text is accepted from a reporter all the same.
+    accepted: Vec<usize>,
+}
+
+/// What a reporter's text turned out to be.
+pub enum Identified {
+    Recognized(Recognized),
+    /// Longer than any known token: not looked into.
+    TooLong,
+    Unrecognized,
+}
+
+/// A token, taken out of the text it came in.
+pub struct Recognized {
+    pub kind: KindId,
+    pub confidence: Confidence,
+    /// The token as its issuer knows it, junk removed.
+    pub secret: Secret,
+    /// What is the same for every text of this token, and different for any other.
+    pub canonical: Secret,
+    /// The last characters, at most four, and only of the checksum: they give nothing of the secret away. Empty where
+    /// there is no checksum.
+    pub hint: String,
+}
+
+/// A token in a text.
+pub struct Match<'h> {
+    pub kind: KindId,
+    pub confidence: Confidence,
+    /// Where it begins.
+    pub start: usize,
+    /// The token, as it stands there.
+    pub text: &'h [u8],
+}
+
+/// Memory for [`Recognizer::scan`], to be used again for the next text: one per thread.
+pub struct Scratch {
+    hits: Vec<Hit>,
+    candidates: Vec<Hit>,
+    open_blocks: Vec<Option<(usize, usize)>>,
+    reach: Reach,
+}
+
+/// Why a recognizer cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("two kinds have the id `{0}`")]
+    DuplicateKind(String),
+    #[error("the token prefix is not usable: {0}")]
+    Prefix(String),
+    #[error("the kinds together are too large to be looked for at once")]
+    TooLarge,
+    #[error("no kind has the id `{0}`")]
+    UnknownKind(String),
+    #[error("nothing in a token of the kind `{0}` can be looked for: its shape has no text and no long part")]
+    Unnoticeable(String),
+}
+
+/// Chooses the kinds of a [`Recognizer`].
+#[derive(Default)]
+pub struct RecognizerBuilder {
+    own: Vec<Kind>,
+    pat_prefix: Option<String>,
+    only: Option<Vec<KindId>>,
+    without: Vec<KindId>,
+    accepted: Vec<KindId>,
+}
+
+impl RecognizerBuilder {
+    /// Adds the personal access tokens of the built-in issuer, under the prefix it mints with.
+    pub fn with_pat_prefix(mut self, prefix: &str) -> Self {
+        self.pat_prefix = Some(prefix.to_owned());
+        self
+    }
+
+    /// Adds a kind of this installation.
+    pub fn with_kind(mut self, kind: Kind) -> Self {
+        self.own.push(kind);
+        self
+    }
+
+    /// Only these kinds of the catalogue; added kinds stay.
+    pub fn only(mut self, kinds: &[KindId]) -> Self {
+        self.only = Some(kinds.to_vec());
+        self
+    }
+
+    /// Not these kinds of the catalogue.
+    pub fn without(mut self, kinds: &[KindId]) -> Self {
+        self.without.extend_from_slice(kinds);
+        self
+    }
+
+    /// Kinds that need a word nearby, and whose bare text [`Recognizer::identify`] takes all the same: those that an
+    /// issuer of this installation claims, for then the issuer's answer is the evidence that the text lacks.
+    pub fn accept_context_kinds(mut self, kinds: &[KindId]) -> Self {
+        self.accepted.extend_from_slice(kinds);
+        self
+    }
+
+    /// # Errors
+    /// A named kind does not exist, two kinds share an id, or the prefix is not one.
+    pub fn build(self) -> Result<Recognizer, Error> {
+        let known = |id: &KindId| catalogue::builtin().iter().any(|kind| kind.id == id.as_str());
+        let named = self.only.iter().flatten().chain(&self.without);
+        if let Some(unknown) = named.into_iter().find(|id| !known(id)) {
+            return Err(Error::UnknownKind(unknown.to_string()));
+        }
+        let chosen = |kind: &&Kind| {
+            let is = |id: &KindId| kind.id == id.as_str();
+            self.only.as_ref().is_none_or(|only| only.iter().any(is)) && !self.without.iter().any(is)
+        };
+        let mut kinds: Vec<Kind> = catalogue::builtin().iter().filter(chosen).cloned().collect();
+        if let Some(prefix) = &self.pat_prefix {
+            kinds.push(pat::kind(prefix).map_err(|bad| Error::Prefix(bad.0))?);
+        }
+        kinds.extend(self.own);
+        for (at, kind) in kinds.iter().enumerate() {
+            if kinds[..at].iter().any(|other| other.id == kind.id) {
+                return Err(Error::DuplicateKind(kind.id.to_string()));
+            }
+        }
+        let position = |id: &KindId| {
+            kinds.iter().position(|kind| kind.id == id.as_str()).ok_or_else(|| Error::UnknownKind(id.to_string()))
+        };
+        let accepted = self.accepted.iter().map(position).collect::<Result<_, _>>()?;
+        let ids = kinds.iter().map(|kind| KindId::new(&kind.id)).collect();
+        let engine = Engine::new(&kinds)?;
+        Ok(Recognizer { kinds, ids, engine, accepted })
+    }
+}
+
+impl Recognizer {
+    /// All kinds of the catalogue.
+    pub fn builtin() -> Self {
+        Self::builder().build().expect("the catalogue is complete in itself; a test builds it")
+    }
+
+    pub fn builder() -> RecognizerBuilder {
+        RecognizerBuilder::default()
+    }
+
+    /// The kinds it finds.
+    pub fn kinds(&self) -> impl Iterator<Item = &Kind> {
+        self.kinds.iter()
+    }
+
+    /// What is known of a kind.
+    pub fn kind(&self, id: &KindId) -> Option<&Kind> {
+        self.kinds.iter().find(|kind| kind.id == id.as_str())
+    }
+
+    /// Bytes that a token may have at most: pieces of a larger text must overlap by so many.
+    pub fn longest(&self) -> usize {
+        self.kinds.iter().map(Kind::max_len).max().unwrap_or(0)
+    }
+
+    /// Names the token in a text that is said to be one, perhaps with white space, quotes or a header around it.
+    pub fn identify(&self, sent: &str) -> Identified {
+        identify::identify(self, sent)
+    }
+
+    /// Calls `found` for each token in the text, in order; where kinds overlap, for the most specific one.
+    pub fn scan<'h>(&self, haystack: &'h [u8], scratch: &mut Scratch, mut found: impl FnMut(Match<'h>)) {
+        self.engine.scan(&self.kinds, haystack, ContextKinds::Sought, scratch);
+        for hit in &scratch.hits {
+            found(Match {
+                kind: self.ids[hit.kind].clone(),
+                confidence: hit.confidence,
+                start: hit.start,
+                text: &haystack[hit.start..hit.end],
+            });
+        }
+    }
+}
+
+impl Scratch {
+    pub fn new() -> Self {
+        Self { hits: Vec::new(), candidates: Vec::new(), open_blocks: Vec::new(), reach: Reach::new() }
+    }
+
+    fn start(&mut self, kinds: usize) {
+        self.hits.clear();
+        self.open_blocks.clear();
+        self.open_blocks.resize(kinds, None);
+        self.reach = Reach::new();
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! JSON Web Tokens, as far as a recognizer looks: is it one, and does it name its issuer.
+//!
+//! Only the structure is read (RFC 7519 section 3, RFC 7515 section 3.1): header and payload are JSON objects and the
+//! header names a signing algorithm. No signature is checked here and nothing read here is believed.
+
+use serde_json::{Map, Value};
+
+use super::encoding;
+
+/// What a token says of itself.
+pub struct Jwt {
+    claims: Map<String, Value>,
+}
+
+/// Reads the token that begins at the first `eyJ` (or `ewo`, `{` and a line feed) of the text. `None` if it is no JWT,
+/// or an unsigned one: that opens no door.
+pub fn parse(text: &[u8]) -> Option<Jwt> {
+    let start = text.windows(3).position(|three| three == b"eyJ" || three == b"ewo")?;
+    let mut parts = text[start..].split(|byte| *byte == b'.');
+    let (header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let header = object(header)?;
+    let algorithm = header.get("alg")?.as_str()?;
+    if algorithm.is_empty() || algorithm.eq_ignore_ascii_case("none") {
+        return None;
+    }
+    Some(Jwt { claims: object(payload)? })
+}
+
+fn object(part: &[u8]) -> Option<Map<String, Value>> {
+    let json = encoding::base64(part)?;
+    serde_json::from_slice(&json).ok()
+}
+
+impl Jwt {
+    /// Whether the payload has these claims as text; a `*` at the end of a value stands for any rest.
+    pub fn has(&self, claims: &[(&str, &str)]) -> bool {
+        claims.iter().all(|(name, wanted)| {
+            self.claims.get(*name).and_then(Value::as_str).is_some_and(|value| match wanted.strip_suffix('*') {
+                Some(start) => value.starts_with(start),
+                None => value == *wanted,
+            })
+        })
+    }
+
+    /// Who says it issued the token.
+    pub fn issuer(&self) -> Option<&str> {
+        self.claims.get("iss")?.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::encoding::{Alphabet, to_base64};
+
+    fn token(header: &str, payload: &str) -> Vec<u8> {
+        let mut text = to_base64(header.as_bytes(), Alphabet::Url);
+        text.push(b'.');
+        text.extend(to_base64(payload.as_bytes(), Alphabet::Url));
+        text.extend(b".c2ln");
+        text
+    }
+
+    #[test]
+    fn a_signed_token_is_read_and_its_issuer_named() {
+        let jwt = parse(&token(r#"{"alg":"HS256"}"#, r#"{"iss":"acme/eu","n":1}"#)).expect("it is a JWT");
+        assert_eq!(jwt.issuer(), Some("acme/eu"));
+        assert!(jwt.has(&[("iss", "acme/*")]) && jwt.has(&[("iss", "acme/eu")]) && jwt.has(&[]));
+        assert!(!jwt.has(&[("iss", "acme")]) && !jwt.has(&[("n", "1")]) && !jwt.has(&[("sub", "*")]));
+    }
+
+    #[test]
+    fn what_carries_no_signature_or_no_json_is_none() {
+        for (header, payload) in [
+            (r#"{"alg":"none"}"#, "{}"),
+            (r#"{"typ":"JWT"}"#, "{}"),
+            (r#"{"alg":1}"#, "{}"),
+            (r#"{"alg":"HS256"}"#, "[]"),
+            (r#"{"alg":"HS256"}"#, "{"),
+        ] {
+            assert!(parse(&token(header, payload)).is_none(), "{header} {payload}");
+        }
+        let whole = token(r#"{"alg":"HS256"}"#, "{}");
+        assert!(parse(&whole).is_some());
+        assert!(parse(&[&whole[..], b".more"].concat()).is_none());
+        assert!(parse(b"eyJ").is_none() && parse(b"").is_none() && parse(b"eyJ.eyJ.").is_none());
+    }
+}

@@ -17,7 +17,7 @@ use reqwest::Url;
 
 pub use pointer::{InvalidPointer, Pointer};
 pub use settings::{
-    Body, Credential, Fields, Inactive, Limits, Reach, Request, RevokeAnswers, Settings, VerifyAnswers,
+    Body, Credential, Evidence, Fields, Inactive, Limits, Reach, Request, RevokeAnswers, Settings, VerifyAnswers,
 };
 
 use self::client::{Client, unavailable};

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Pointer;
 use super::client::{Answer, Media, unavailable};
-use super::settings::{Inactive, RevokeAnswers, VerifyAnswers};
+use super::settings::{Evidence, Inactive, RevokeAnswers, VerifyAnswers};
 use crate::clock::Timestamp;
 use crate::incident::{EmailAddress, IssuedToken, Owner, Unknown, Verdict};
 
@@ -51,11 +51,12 @@ impl VerifyAnswers {
         }
         not_a_page(answer)?;
         if self.not_ours.contains(&answer.status) {
+            self.evidence(answer)?;
             return Ok(Verdict::NotOurs);
         }
         if self.dead.contains(&answer.status) {
             // What a dead token was called is welcome, but not worth doubting its death.
-            let token = answer.json().ok().and_then(|json| self.token(&json, unnamed).ok());
+            let token = self.evidence(answer)?.and_then(|json| self.token(&json, unnamed).ok());
             return Ok(Verdict::Dead(token.filter(|token| token.id != unnamed)));
         }
         if !self.live.contains(&answer.status) {
@@ -78,6 +79,13 @@ impl VerifyAnswers {
             (false, Inactive::Dead) => Verdict::Dead(Some(token).filter(|token| token.id != unnamed)),
             (false, Inactive::NotOurs) => Verdict::NotOurs,
         })
+    }
+
+    fn evidence(&self, answer: &Answer) -> Result<Option<Value>, Unknown> {
+        match self.evidence {
+            Evidence::Json => answer.json().map(Some),
+            Evidence::Status => Ok(answer.json().ok()),
+        }
     }
 
     fn token(&self, json: &Value, unnamed: &str) -> Result<IssuedToken, Unknown> {
@@ -247,8 +255,20 @@ mod tests {
     }
 
     #[test]
+    fn a_gateway_without_a_route_does_not_say_never_issued() {
+        for (media, body) in [(Media::Other, ""), (Media::Other, "404 page not found"), (Media::Json, "")] {
+            for status in [404, 410] {
+                let verdict = VerifyAnswers::default().read(&answer(status, media, body), "u");
+                assert!(matches!(verdict, Verdict::Unknown(Unknown::Unavailable { .. })), "{status} {body:?}");
+            }
+        }
+        assert_eq!(VerifyAnswers::default().read(&answer(404, Media::Json, "{}"), "u"), Verdict::NotOurs);
+    }
+
+    #[test]
     fn statuses_alone_can_decide() {
-        let read = |status| VerifyAnswers::default().read(&answer(status, Media::Other, ""), "unnamed:1");
+        let answers = VerifyAnswers { evidence: Evidence::Status, ..VerifyAnswers::default() };
+        let read = |status| answers.read(&answer(status, Media::Other, ""), "unnamed:1");
         assert!(matches!(read(200), Verdict::Live(token) if token.id == "unnamed:1"));
         assert_eq!(read(404), Verdict::NotOurs);
         assert_eq!(read(410), Verdict::Dead(None));

@@ -73,7 +73,21 @@ pub struct VerifyAnswers {
     /// A boolean that decides between live and `inactive` when the status says live.
     pub active: Option<Pointer>,
     pub inactive: Inactive,
+    pub evidence: Evidence,
     pub fields: Fields,
+}
+
+/// What an answer that ends an incident (dead, not ours) must show besides its status.
+///
+/// A gateway whose route to the issuer is missing says 404 as well. Read as "never issued" it would end the incident
+/// of every live token that is asked about meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Evidence {
+    /// A body of well-formed JSON, as the issuer's own answers have.
+    #[default]
+    Json,
+    /// Nothing: for an issuer that answers by statuses alone, with nothing in front of it.
+    Status,
 }
 
 /// What `active: false` means.
@@ -181,6 +195,7 @@ impl VerifyAnswers {
             misconfigured: vec![401, 403],
             active: at("active"),
             inactive: Inactive::default(),
+            evidence: Evidence::default(),
             fields: Fields {
                 token_id: at("jti"),
                 token_name: None,
@@ -205,6 +220,7 @@ impl Default for VerifyAnswers {
             misconfigured: vec![401, 403],
             active: None,
             inactive: Inactive::default(),
+            evidence: Evidence::default(),
             fields: Fields::default(),
         }
     }

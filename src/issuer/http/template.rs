@@ -48,6 +48,9 @@ pub(super) enum Encoding {
 /// The template cannot be filled for this token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unfilled {
+    /// An empty place could mean "all of them" to the issuer.
+    #[error("the request would be sent with nothing filled in")]
+    Empty,
     #[error("the request needs {0}, which is not known")]
     Missing(&'static str),
     #[error("the token is not text, so it cannot be put in the request")]
@@ -99,7 +102,13 @@ impl Template {
         for part in &self.0 {
             match part {
                 Part::Text(literal) => text.push_str(literal),
-                Part::Hole(hole) => hole.fill(filling, encoding, &mut text)?,
+                Part::Hole(hole) => {
+                    let before = text.len();
+                    hole.fill(filling, encoding, &mut text)?;
+                    if text.len() == before {
+                        return Err(Unfilled::Empty);
+                    }
+                }
             }
         }
         Ok(text)
@@ -182,8 +191,8 @@ mod tests {
     fn holes_are_filled_and_doubled_braces_are_literal() {
         assert_eq!(fill("/t/{token}?x={{1}}", b"a b", Encoding::Percent).as_deref(), Ok("/t/a%20b?x={1}"));
         assert_eq!(fill("Bearer {token}", b"abc", Encoding::Plain).as_deref(), Ok("Bearer abc"));
-        assert_eq!(fill("/by-id/{id}", b"", Encoding::Percent).as_deref(), Ok("/by-id/a%2Fb"));
-        assert!(fill("{incident_id}", b"", Encoding::Plain).is_ok_and(|id| id.starts_with("inc_")));
+        assert_eq!(fill("/by-id/{id}", b"x", Encoding::Percent).as_deref(), Ok("/by-id/a%2Fb"));
+        assert!(fill("{incident_id}", b"x", Encoding::Plain).is_ok_and(|id| id.starts_with("inc_")));
         // SHA-256 of "abc", FIPS 180-2 appendix B.1.
         assert_eq!(
             fill("{token_sha256}", b"abc", Encoding::Plain).as_deref(),
@@ -205,6 +214,13 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_never_asked_about() {
+        for template in ["/tokens/{token}", "{token}"] {
+            assert_eq!(fill(template, b"", Encoding::Percent), Err(Unfilled::Empty));
+        }
+    }
+
+    #[test]
     fn what_is_not_known_is_not_guessed() {
         let secret = Secret::new(b"t".to_vec());
         let filling = Filling { secret: &secret, id: None, incident_id: None };
@@ -214,7 +230,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_filled_in_token_never_adds_syntax(token in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn a_filled_in_token_never_adds_syntax(token in proptest::collection::vec(any::<u8>(), 1..64)) {
             let filled = fill("{token}", &token, Encoding::Percent).expect("bytes can be percent-encoded");
             prop_assert!(filled.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)));
         }

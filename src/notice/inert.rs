@@ -12,8 +12,8 @@ pub(super) fn line(text: &str, columns: usize) -> String {
     bound(&defang(&clean(text), Dots::BeforeLetters), columns)
 }
 
-/// Where a token was seen. Only printable ASCII is left: everything else is percent-encoded (RFC 3986 section 2.1), so
-/// that a look-alike letter shows as what it is.
+/// Where a token was seen. Only characters of an address are left: everything else is percent-encoded (RFC 3986 section
+/// 2.1), so that a look-alike letter shows as what it is.
 pub(super) fn url(text: &str) -> String {
     const LONGEST: usize = 400;
     let text = text.trim();
@@ -22,7 +22,7 @@ pub(super) fn url(text: &str) -> String {
         if encoded.len() >= LONGEST {
             break;
         }
-        if byte.is_ascii_graphic() {
+        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');
@@ -209,6 +209,7 @@ mod tests {
             ("javascript:alert(1)", "javascript[:]alert(1)"),
             ("data:text/html,x", "data[:]text/html,x"),
             ("https://user@evil.example/", "hxxps://user[@]evil[.]example/"),
+            ("https://a.example/\"><script>", "hxxps://a[.]example/%22%3E%3Cscript%3E"),
             ("https://g\u{131}thub.com/", "hxxps://g%C4%B1thub[.]com/"),
             ("https://a.example/\u{202e}x\r\ny z", "hxxps://a[.]example/%E2%80%AEx%0D%0Ay%20z"),
             ("https://a.example/?to=https://b.example", "hxxps://a[.]example/?to=hxxps://b[.]example"),

@@ -8,6 +8,7 @@
 //! `letter` has the words, the templates lay them out twice (text and HTML), `message` wraps them in
 //! MIME (RFC 5322, RFC 2046), and a transport hands them over.
 
+mod card;
 mod directory;
 mod html;
 mod inert;
@@ -29,6 +30,7 @@ use self::smtp::Smtp;
 use crate::clock::Timestamp;
 use crate::id::NoticeId;
 use crate::incident::{EmailAddress, Incident, Occurrence};
+use crate::telemetry::metric;
 
 /// What one mail is about.
 pub struct Content<'a> {
@@ -91,7 +93,7 @@ impl Mailer {
             Err(SendError::Retry { .. }) => "retry",
             Err(SendError::Undeliverable { .. }) => "undeliverable",
         };
-        metrics::counter!("stanch_notices_total", "outcome" => outcome).increment(1);
+        metrics::counter!(metric::NOTICES_TOTAL, "outcome" => outcome).increment(1);
         sent
     }
 

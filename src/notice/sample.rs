@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::letter::Letter;
 use super::settings::House;
-use super::{Content, Settings, Transport, message};
+use super::{Content, Settings, Transport, html, message, text};
 use crate::clock::Timestamp;
 use crate::id::{DeliveryId, IncidentId, NoticeId, OccurrenceId};
 use crate::incident::{EmailAddress, Incident, IssuedToken, IssuerName, Occurrence, Place, State};
@@ -69,12 +70,24 @@ pub fn seen(incident: &Incident, source: &str, url: &str) -> Occurrence {
     }
 }
 
-/// The whole mail as it would leave.
-pub fn mail(items: &[(Incident, Vec<Occurrence>)]) -> String {
-    mail_with(&settings(), items)
+/// A mail in its pieces: the head as it would leave, the parts before their transfer encoding.
+pub struct Sample {
+    pub headers: String,
+    pub text: String,
+    pub html: String,
 }
 
-pub fn mail_with(settings: &Settings, items: &[(Incident, Vec<Occurrence>)]) -> String {
+impl Sample {
+    pub fn shown(&self) -> String {
+        format!("{}\n=== text\n\n{}\n=== html\n\n{}", self.headers.replace("\r\n", "\n"), self.text, self.html)
+    }
+}
+
+pub fn write(items: &[(Incident, Vec<Occurrence>)]) -> Sample {
+    write_with(&settings(), items)
+}
+
+pub fn write_with(settings: &Settings, items: &[(Incident, Vec<Occurrence>)]) -> Sample {
     let house = House::new(settings).expect("well formed");
     let to = EmailAddress::parse("ada@example.org").expect("well formed");
     let content = Content {
@@ -84,5 +97,11 @@ pub fn mail_with(settings: &Settings, items: &[(Incident, Vec<Occurrence>)]) -> 
         items: items.iter().map(|(incident, occurrences)| (incident, occurrences.as_slice())).collect(),
     };
     let message = message::compose(&house, &content, Timestamp::from_millis(REPORTED + 2_000)).expect("can be mailed");
-    String::from_utf8(message.formatted()).expect("mail is ASCII")
+    let raw = String::from_utf8(message.formatted()).expect("mail is ASCII");
+    let letter = Letter::write(&house, &content);
+    Sample {
+        headers: raw.split_once("\r\n\r\n").expect("a head and a body").0.to_owned() + "\r\n",
+        text: text::render(&letter).expect("laid out"),
+        html: html::render(&letter).expect("laid out"),
+    }
 }

@@ -62,6 +62,9 @@ impl Smtp {
         if settings.pool_size == 0 {
             return Err(SettingsError::new("pool_size", "must be at least 1"));
         }
+        if settings.timeout.is_zero() {
+            return Err(SettingsError::new("timeout", "must be more than nothing"));
+        }
         let security = match settings.encryption {
             SmtpEncryption::None => Security::None,
             SmtpEncryption::StartTls => Security::StartTls(tls(&settings)?),
@@ -270,4 +273,62 @@ fn credentials(settings: &SmtpSettings) -> Result<Option<Credentials>, SettingsE
     let password = String::from_utf8(password.expose().to_vec())
         .map_err(|_| SettingsError::new("password", "is not UTF-8 text"))?;
     Ok(Some(Credentials::new(username.clone(), password)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::token::Secret;
+
+    fn settings() -> SmtpSettings {
+        SmtpSettings {
+            host: "mail.example".into(),
+            port: 587,
+            encryption: SmtpEncryption::StartTls,
+            ca_file: None,
+            username: Some("stanch".into()),
+            password: Some(Secret::new(b"pass".to_vec())),
+            pool_size: 4,
+            timeout: Duration::from_secs(30),
+        }
+    }
+
+    fn refused(change: impl FnOnce(&mut SmtpSettings)) -> String {
+        let mut settings = settings();
+        change(&mut settings);
+        Smtp::new(settings).err().expect("refused").to_string()
+    }
+
+    #[test]
+    fn a_password_never_crosses_a_network_in_clear() {
+        assert!(Smtp::new(settings()).is_ok());
+        assert_eq!(
+            refused(|settings| settings.encryption = SmtpEncryption::None),
+            "`encryption` must be `starttls` or `tls` if there is a password"
+        );
+        let local = SmtpSettings { host: "localhost".into(), encryption: SmtpEncryption::None, ..settings() };
+        assert!(Smtp::new(local).is_ok());
+    }
+
+    #[test]
+    fn half_a_setting_is_refused_by_name() {
+        assert_eq!(refused(|settings| settings.password = None), "`password` is missing beside `username`");
+        assert_eq!(refused(|settings| settings.username = None), "`username` is missing beside `password`");
+        assert_eq!(refused(|settings| settings.host = String::new()), "`host` is empty");
+        assert_eq!(refused(|settings| settings.pool_size = 0), "`pool_size` must be at least 1");
+        assert_eq!(refused(|settings| settings.timeout = Duration::ZERO), "`timeout` must be more than nothing");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        assert_eq!(refused(|settings| settings.ca_file = Some("/nonexistent".into())), "`ca_file` cannot be read");
+        for content in ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+            file.write_all(content.as_bytes()).expect("writable");
+            let error = refused(|settings| settings.ca_file = Some(file.path().to_owned()));
+            assert!(error.starts_with("`ca_file` holds "), "{error}");
+        }
+    }
 }

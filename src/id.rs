@@ -85,6 +85,8 @@ ids! {
     OwnerId = "own";
     /// One record of a delivery.
     ReportId = "rep";
+    /// One request to the HTTP server.
+    RequestId = "req";
     /// A token of the built-in issuer.
     TokenId = "tok";
 }

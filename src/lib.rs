@@ -14,6 +14,10 @@ pub mod token;
 #[cfg(feature = "server")]
 pub mod config;
 #[cfg(feature = "server")]
+pub mod http;
+#[cfg(feature = "server")]
+pub mod intake;
+#[cfg(feature = "server")]
 pub mod issuer;
 #[cfg(feature = "server")]
 pub mod notice;

@@ -1,0 +1,217 @@
+//! Accepting: from a delivery whose signature holds to the answer its reporter gets.
+//!
+//! The order is the promise: records are judged one by one, tokens recognized and told apart, local issuers asked within
+//! the budget, everything committed, and only then is there an [`Answer`]. Whatever was not decided in time is decided
+//! by the work that the commit left behind.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use metrics::counter;
+use tokio::time::Instant;
+use tracing::{error, info};
+use zeroize::Zeroizing;
+
+use super::feedback::{Feedback, feedback, label_of};
+use super::origin;
+use super::payload::{self, Malformed, Record};
+use super::{Intake, Refusal, Signed, UNAVAILABLE_FOR};
+use crate::id::DeliveryId;
+use crate::incident::{IssuerName, Label, Verdict};
+use crate::issuer::{Issuer, Locality, Question};
+use crate::recognize::{Identified, Recognized, Recognizer};
+use crate::store::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
+use crate::telemetry::metric;
+use crate::token::{Fingerprint, FingerprintRing};
+
+/// What a reporter is answered once its delivery is durable.
+pub enum Answer {
+    /// Stored. Nothing else is said.
+    Acknowledged { replay: Replay },
+    /// Stored, and this is what is known by now.
+    Feedback { labels: Vec<Feedback>, replay: Replay },
+}
+
+/// Whether the delivery was here before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    First,
+    Repeated,
+}
+
+impl Answer {
+    pub fn replay(&self) -> Replay {
+        match self {
+            Self::Acknowledged { replay } | Self::Feedback { replay, .. } => *replay,
+        }
+    }
+}
+
+/// The records of a delivery and the distinct tokens they name.
+struct Sorted {
+    records: Vec<Record>,
+    contents: Vec<ReportContent>,
+    tokens: Vec<NewToken>,
+}
+
+/// Bodies above this size are parsed on a thread of their own, so that a large delivery delays no small one.
+const LARGE_BODY: usize = 64 * 1_024;
+
+impl Intake {
+    /// Stores a delivery and says what its reporter is to be told.
+    ///
+    /// # Errors
+    /// When the body is no delivery, or cannot be made durable now.
+    pub async fn accept(&self, signed: Signed) -> Result<Answer, Refusal> {
+        let Signed { entry, key_id, body, digest, received_at } = signed;
+        let delivery_id = DeliveryId::generate(received_at);
+        let mut sorted = self.sort(body).await?;
+        let labels = self.decide(&mut sorted.tokens, Instant::now() + entry.origin.decide_budget).await;
+        count_reports(&entry.origin.name, &sorted);
+
+        let reports = sorted.records.iter().zip(sorted.contents).map(|(record, content)| {
+            let label = match content {
+                ReportContent::Token(index) => labels.get(index).copied().flatten(),
+                ReportContent::Malformed { .. } | ReportContent::Unrecognized => None,
+            };
+            NewReport { content, place: record.place(), label }
+        });
+        let delivery = NewDelivery {
+            id: delivery_id,
+            origin: entry.origin.name.clone(),
+            key_id: key_id.as_str().to_owned(),
+            body_sha256: *digest.as_bytes(),
+            received_at,
+            tokens: sorted.tokens,
+            reports: reports.collect(),
+        };
+        let (replay, labels) = self.commit(delivery).await?;
+        Ok(match entry.origin.feedback {
+            origin::Feedback::Off => Answer::Acknowledged { replay },
+            origin::Feedback::On(form) => Answer::Feedback { labels: feedback(sorted.records, &labels, form), replay },
+        })
+    }
+
+    async fn sort(&self, body: Zeroizing<Vec<u8>>) -> Result<Sorted, Refusal> {
+        let (recognizer, ring, max) = (Arc::clone(&self.recognizer), Arc::clone(&self.fingerprints), self.max_records);
+        if body.len() <= LARGE_BODY {
+            return sort(&body, &recognizer, &ring, max);
+        }
+        match tokio::task::spawn_blocking(move || sort(&body, &recognizer, &ring, max)).await {
+            Ok(sorted) => sorted,
+            Err(_) => Err(Refusal::Unavailable { retry_after: UNAVAILABLE_FOR }),
+        }
+    }
+
+    /// Asks the local issuers about their tokens, notes their verdicts, and gives the label of each token.
+    async fn decide(&self, tokens: &mut [NewToken], deadline: Instant) -> Vec<Option<Label>> {
+        let mut by_issuer: HashMap<IssuerName, (Arc<dyn Issuer>, Vec<usize>)> = HashMap::new();
+        for (index, token) in tokens.iter_mut().enumerate() {
+            let Some(issuer) = self.issuers.of_kind(&token.kind) else { continue };
+            token.issuer = Some(issuer.name().clone());
+            if issuer.locality() == Locality::Local {
+                let group = by_issuer.entry(issuer.name().clone()).or_insert_with(|| (Arc::clone(issuer), Vec::new()));
+                group.1.push(index);
+            }
+        }
+        for (issuer, indexes) in by_issuer.into_values() {
+            let questions: Vec<_> = indexes
+                .iter()
+                .filter_map(|index| tokens.get(*index))
+                .map(|token| Question { incident_id: None, kind: &token.kind, secret: &token.secret, token: None })
+                .collect();
+            // Late is the same as not asked: the verification is still to be done.
+            let verdicts = tokio::time::timeout_at(deadline, issuer.verify(&questions)).await.unwrap_or_default();
+            for (index, verdict) in indexes.into_iter().zip(verdicts) {
+                if let (Some(token), false) = (tokens.get_mut(index), matches!(verdict, Verdict::Unknown(_))) {
+                    token.verdict = Some(verdict);
+                }
+            }
+        }
+        tokens.iter().map(|token| token.verdict.as_ref().and_then(label_of)).collect()
+    }
+
+    async fn commit(&self, delivery: NewDelivery) -> Result<(Replay, Vec<Option<Label>>), Refusal> {
+        let (id, origin, reports) = (delivery.id, delivery.origin.clone(), delivery.reports.len());
+        match self.store.accept(delivery).await {
+            Ok(Accepted::Stored { labels, opened }) => {
+                let opened = opened.len();
+                info!(
+                    delivery.id = %id, origin, reports, opened,
+                    "accepted delivery {id} of origin {origin}: {reports} reports, {opened} new incidents"
+                );
+                Ok((Replay::First, labels))
+            }
+            Ok(Accepted::Replayed { delivery_id, labels }) => {
+                info!(delivery.id = %delivery_id, origin, "delivery {delivery_id} of origin {origin} came again");
+                Ok((Replay::Repeated, labels))
+            }
+            Err(failure) => {
+                let failure: &(dyn std::error::Error + 'static) = &failure;
+                error!(delivery.id = %id, origin, failure, "could not store delivery {id} of origin {origin}");
+                Err(Refusal::Unavailable { retry_after: UNAVAILABLE_FOR })
+            }
+        }
+    }
+}
+
+fn count_reports(origin: &str, sorted: &Sorted) {
+    for content in &sorted.contents {
+        let (kind, outcome) = match content {
+            ReportContent::Malformed { reason } => ("none", *reason),
+            ReportContent::Token(index) => {
+                (sorted.tokens.get(*index).map_or("none", |token| token.kind.as_str()), "recognized")
+            }
+            ReportContent::Unrecognized => ("none", "unrecognized"),
+        };
+        counter!(metric::REPORTS_TOTAL,
+            "origin" => origin.to_owned(), "kind" => kind.to_owned(), "outcome" => outcome)
+        .increment(1);
+    }
+}
+
+fn sort(body: &[u8], recognizer: &Recognizer, ring: &FingerprintRing, max_records: usize) -> Result<Sorted, Refusal> {
+    let records = payload::parse(body, max_records)?;
+    let mut tokens = Tokens::default();
+    let contents = records.iter().map(|record| match &record.token {
+        Err(reason) => ReportContent::Malformed { reason: reason.word() },
+        Ok(text) => match identify(recognizer, text) {
+            Identified::Recognized(found) => ReportContent::Token(tokens.index_of(found, ring)),
+            Identified::TooLong => ReportContent::Malformed { reason: Malformed::TooLong.word() },
+            Identified::Unrecognized => ReportContent::Unrecognized,
+        },
+    });
+    let contents = contents.collect();
+    Ok(Sorted { records, contents, tokens: tokens.distinct })
+}
+
+/// The distinct tokens of a delivery, told apart by their current fingerprints.
+#[derive(Default)]
+struct Tokens {
+    distinct: Vec<NewToken>,
+    known: HashMap<Fingerprint, usize>,
+}
+
+impl Tokens {
+    fn index_of(&mut self, found: Recognized, ring: &FingerprintRing) -> usize {
+        let index = *self.known.entry(ring.current(&found.kind, &found.canonical)).or_insert(self.distinct.len());
+        if index == self.distinct.len() {
+            self.distinct.push(NewToken {
+                fingerprints: ring.all(&found.kind, &found.canonical),
+                kind: found.kind,
+                confidence: found.confidence,
+                hint: found.hint,
+                secret: found.secret,
+                issuer: None,
+                verdict: None,
+            });
+        }
+        index
+    }
+}
+
+/// A record that makes the recognizer panic must not take its neighbours with it.
+fn identify(recognizer: &Recognizer, text: &str) -> Identified {
+    catch_unwind(AssertUnwindSafe(|| recognizer.identify(text))).unwrap_or(Identified::Unrecognized)
+}

@@ -1,0 +1,153 @@
+//! Key lists: what an origin publishes about its signing keys.
+//!
+//! `{"public_keys": [{"key_identifier", "key", "is_current"}]}`, where `key` is PEM. One entry that cannot be used does
+//! not disable its neighbours; a list without a single usable entry is no list, so that a mishap at the origin cannot
+//! empty the ring.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::signature::{KeyId, PublicKey};
+use crate::clock::Timestamp;
+use crate::store;
+
+/// The usable keys of an origin, as of some instant.
+#[derive(Clone, Debug)]
+pub struct KeyList {
+    keys: HashMap<KeyId, ListedKey>,
+    pub etag: Option<String>,
+    pub fetched_at: Timestamp,
+}
+
+/// One usable key.
+#[derive(Clone, Debug)]
+struct ListedKey {
+    key: PublicKey,
+    /// When we first saw it listed as no longer current.
+    noncurrent_since: Option<Timestamp>,
+}
+
+/// What a list says about one key id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listed {
+    No,
+    /// Listed, but no longer current for longer than the grace.
+    Retired,
+    Yes(PublicKey),
+}
+
+/// What was fetched is not a key list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAKeyList {
+    #[error("the answer is no list of public keys")]
+    Form,
+    #[error("the answer is not JSON")]
+    Json,
+}
+
+impl KeyList {
+    /// Reads a list as it was fetched; also says how many of its entries cannot be used.
+    ///
+    /// # Errors
+    /// When it is not JSON, not of the documented form, or has no usable key.
+    pub fn parse(bytes: &[u8], etag: Option<String>, fetched_at: Timestamp) -> Result<(Self, usize), NotAKeyList> {
+        let document: Value = serde_json::from_slice(bytes).map_err(|_| NotAKeyList::Json)?;
+        let entries = document.get("public_keys").and_then(Value::as_array).ok_or(NotAKeyList::Form)?;
+        let mut keys = HashMap::new();
+        let mut rejected = 0;
+        for entry in entries {
+            match read_entry(entry, fetched_at) {
+                // Two keys under one id: the second would make what the first signed a matter of order.
+                Some((id, _)) if keys.contains_key(&id) => rejected += 1,
+                Some((id, key)) => drop(keys.insert(id, key)),
+                None => rejected += 1,
+            }
+        }
+        if keys.is_empty() {
+            return Err(NotAKeyList::Form);
+        }
+        Ok((Self { keys, etag, fetched_at }, rejected))
+    }
+
+    /// Keeps what only `earlier` knows: since when a key has not been current.
+    pub fn after(mut self, earlier: &Self) -> Self {
+        for (id, listed) in &mut self.keys {
+            let since = earlier.keys.get(id).and_then(|before| before.noncurrent_since);
+            if listed.noncurrent_since.is_some() && since.is_some() {
+                listed.noncurrent_since = since;
+            }
+        }
+        self
+    }
+
+    /// The same list, confirmed at `now` (HTTP 304).
+    pub fn confirmed(&self, now: Timestamp) -> Self {
+        Self { fetched_at: now, ..self.clone() }
+    }
+
+    pub fn look_up(&self, id: &KeyId, now: Timestamp, noncurrent_grace: Duration) -> Listed {
+        match self.keys.get(id) {
+            None => Listed::No,
+            Some(ListedKey { noncurrent_since: Some(since), .. }) if now.since(*since) >= noncurrent_grace => {
+                Listed::Retired
+            }
+            Some(listed) => Listed::Yes(listed.key.clone()),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// As it is stored.
+    pub fn to_stored(&self) -> store::KeyList {
+        let keys = self.keys.iter().map(|(id, listed)| StoredKey {
+            id: id.as_str().to_owned(),
+            spki: BASE64_STANDARD.encode(listed.key.to_spki()),
+            noncurrent_since: listed.noncurrent_since.map(Timestamp::as_millis),
+        });
+        let mut keys: Vec<_> = keys.collect();
+        keys.sort_by(|a, b| a.id.cmp(&b.id));
+        let json = serde_json::to_string(&StoredKeys { keys }).unwrap_or_default();
+        store::KeyList { json, etag: self.etag.clone(), fetched_at: self.fetched_at }
+    }
+
+    /// Takes back a stored list; none if another version wrote it.
+    pub fn from_stored(stored: &store::KeyList) -> Option<Self> {
+        let document: StoredKeys = serde_json::from_str(&stored.json).ok()?;
+        let mut keys = HashMap::new();
+        for StoredKey { id, spki, noncurrent_since } in document.keys {
+            let key = PublicKey::from_spki(&BASE64_STANDARD.decode(spki).ok()?).ok()?;
+            let noncurrent_since = noncurrent_since.map(Timestamp::from_millis);
+            keys.insert(KeyId::parse(&id).ok()?, ListedKey { key, noncurrent_since });
+        }
+        Some(Self { keys, etag: stored.etag.clone(), fetched_at: stored.fetched_at })
+    }
+}
+
+fn read_entry(entry: &Value, fetched_at: Timestamp) -> Option<(KeyId, ListedKey)> {
+    let id = KeyId::parse(entry.get("key_identifier")?.as_str()?).ok()?;
+    let key = PublicKey::from_pem(entry.get("key")?.as_str()?).ok()?;
+    // Only a plain `false` retires a key: an origin that does not know the field has current keys.
+    let noncurrent_since = (entry.get("is_current") == Some(&Value::Bool(false))).then_some(fetched_at);
+    Some((id, ListedKey { key, noncurrent_since }))
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredKeys {
+    keys: Vec<StoredKey>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredKey {
+    id: String,
+    /// Base64 of the DER form.
+    spki: String,
+    #[serde(default)]
+    noncurrent_since: Option<i64>,
+}

@@ -1,0 +1,233 @@
+//! Payloads: the records of a delivery, judged one by one.
+//!
+//! The body is a JSON array of objects with `token`, `type`, `url` and `source`. A record that cannot be used costs
+//! itself only; a body that is no array of records costs the delivery. Text is taken as it was sent: unknown fields,
+//! `null`, a repeated key (the last counts) and halves of surrogate pairs are nobody's fault here. Nothing recurses, so
+//! depth is bounded by the size of the body alone. An empty array is refused: it can only be a mistake, and an answer
+//! of success would hide it.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::incident::Place;
+
+/// One record, as far as it could be read.
+pub struct Record {
+    /// The token exactly as it was sent, or why there is none.
+    pub token: Result<Zeroizing<String>, Malformed>,
+    /// The reporter's name for the kind of token, exactly as it was sent.
+    pub sent_type: Option<String>,
+    url: String,
+    source: String,
+}
+
+/// Why a record has no usable token. The words are ours, for metrics and people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    NoToken,
+    NotAnObject,
+    NotText,
+    NotUnicode,
+    TooLong,
+}
+
+/// The body as a whole is not a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPayload {
+    #[error("the array has no record")]
+    Empty,
+    #[error("the body is not a JSON array")]
+    NotAnArray,
+    #[error("the array has more than {0} records")]
+    TooManyRecords(usize),
+}
+
+impl Malformed {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::NotAnObject => "not_an_object",
+            Self::NotText => "token_not_text",
+            Self::NotUnicode => "token_not_unicode",
+            Self::TooLong => "token_too_long",
+        }
+    }
+}
+
+impl Record {
+    /// Most bytes that are kept of a URL.
+    const MAX_URL: usize = 16 * 1_024;
+    /// Most bytes that are kept of a type or a source.
+    const MAX_WORD: usize = 1_024;
+
+    /// Where the token was found, in the reporter's words and in bounded length.
+    pub fn place(&self) -> Place {
+        Place {
+            sent_type: kept(self.sent_type.as_deref().unwrap_or_default(), Self::MAX_WORD),
+            url: kept(&self.url, Self::MAX_URL),
+            source: kept(&self.source, Self::MAX_WORD),
+        }
+    }
+
+    fn without_token(reason: Malformed) -> Self {
+        Self { token: Err(reason), sent_type: None, url: String::new(), source: String::new() }
+    }
+}
+
+/// Cut at a character, and without NUL, which a PostgreSQL text cannot hold.
+fn kept(text: &str, max_bytes: usize) -> String {
+    let text = &text[..text.floor_char_boundary(max_bytes)];
+    text.replace('\0', "\u{fffd}")
+}
+
+/// Reads the records of a body, at most `max_records`.
+///
+/// # Errors
+/// When the body is not an array of at least one and at most `max_records` values.
+pub fn parse(body: &[u8], max_records: usize) -> Result<Vec<Record>, BadPayload> {
+    // Bytes that are no UTF-8 spoil the records they stand in and no other: replaced here, found again below.
+    let replaced;
+    let (text, spoiled) = if let Ok(text) = str::from_utf8(body) {
+        (text, false)
+    } else {
+        replaced = Zeroizing::new(String::from_utf8_lossy(body).into_owned());
+        (replaced.as_str(), true)
+    };
+    let mut limit_hit = false;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let records = Records { max: max_records, spoiled, limit_hit: &mut limit_hit }.deserialize(&mut json);
+    let records = match records {
+        Ok(records) => records,
+        Err(_) if limit_hit => return Err(BadPayload::TooManyRecords(max_records)),
+        Err(_) => return Err(BadPayload::NotAnArray),
+    };
+    json.end().map_err(|_| BadPayload::NotAnArray)?;
+    if records.is_empty() { Err(BadPayload::Empty) } else { Ok(records) }
+}
+
+fn read_record(raw: &RawValue, spoiled: bool) -> Record {
+    if !raw.get().starts_with('{') {
+        return Record::without_token(Malformed::NotAnObject);
+    }
+    let mut json = serde_json::Deserializer::from_str(raw.get());
+    let Ok(fields) = json.deserialize_map(FieldsVisitor) else {
+        return Record::without_token(Malformed::NotAnObject);
+    };
+    let plain = |raw: Option<&RawValue>| raw.and_then(text_of);
+    Record {
+        token: fields.token.map_or(Err(Malformed::NoToken), |raw| read_token(raw, spoiled)),
+        sent_type: plain(fields.sent_type),
+        url: plain(fields.url).unwrap_or_default(),
+        source: plain(fields.source).unwrap_or_default(),
+    }
+}
+
+fn read_token(raw: &RawValue, spoiled: bool) -> Result<Zeroizing<String>, Malformed> {
+    match raw.get().as_bytes().first() {
+        Some(b'"') => {}
+        Some(b'n') => return Err(Malformed::NoToken),
+        _ => return Err(Malformed::NotText),
+    }
+    // Half a surrogate pair has no bytes: what was sent cannot be what leaked.
+    let token = serde_json::from_str::<String>(raw.get()).map(Zeroizing::new).map_err(|_| Malformed::NotUnicode)?;
+    if token.is_empty() {
+        return Err(Malformed::NoToken);
+    }
+    if spoiled && token.contains('\u{fffd}') { Err(Malformed::NotUnicode) } else { Ok(token) }
+}
+
+/// The text of a JSON string; halves of surrogate pairs become replacement characters. None for any other value.
+fn text_of(raw: &RawValue) -> Option<String> {
+    if !raw.get().starts_with('"') {
+        return None;
+    }
+    serde_json::from_str::<String>(raw.get()).ok().or_else(|| {
+        let bytes = serde_json::Deserializer::from_str(raw.get()).deserialize_bytes(BytesVisitor).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    })
+}
+
+/// The fields of a record, still as JSON.
+#[derive(Default)]
+struct Fields<'de> {
+    token: Option<&'de RawValue>,
+    sent_type: Option<&'de RawValue>,
+    url: Option<&'de RawValue>,
+    source: Option<&'de RawValue>,
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(name) = map.next_key::<&RawValue>()? {
+            let value = map.next_value::<&RawValue>()?;
+            match text_of(name).as_deref() {
+                Some("token") => fields.token = Some(value),
+                Some("type") => fields.sent_type = Some(value),
+                Some("url") => fields.url = Some(value),
+                Some("source") => fields.source = Some(value),
+                _ => {}
+            }
+        }
+        Ok(fields)
+    }
+}
+
+struct Records<'a> {
+    max: usize,
+    spoiled: bool,
+    limit_hit: &'a mut bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Records<'_> {
+    type Value = Vec<Record>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Vec<Record>, D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Records<'_> {
+    type Value = Vec<Record>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Vec<Record>, A::Error> {
+        let mut records = Vec::new();
+        while let Some(raw) = array.next_element::<&RawValue>()? {
+            if records.len() == self.max {
+                *self.limit_hit = true;
+                return Err(de::Error::custom("too many records"));
+            }
+            records.push(read_record(raw, self.spoiled));
+        }
+        Ok(records)
+    }
+}
+
+struct BytesVisitor;
+
+impl Visitor<'_> for BytesVisitor {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+}

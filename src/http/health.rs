@@ -1,0 +1,105 @@
+//! Health: whether to restart the process, whether to send it work, and its metrics.
+//!
+//! Liveness says only that the process answers, and stays so while it drains. Readiness says why it is not ready, in
+//! words of ours.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::App;
+use crate::intake::Intake;
+use crate::store::Store;
+
+/// Whether this process should be sent work.
+pub struct Readiness {
+    phase: AtomicU8,
+    store: Store,
+    intake: Arc<Intake>,
+}
+
+/// The life of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Serving,
+    Draining,
+}
+
+/// Longest wait for the database to show that it is there.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Readiness {
+    pub fn of(store: Store, intake: Arc<Intake>) -> Self {
+        Self { phase: AtomicU8::new(Phase::Starting as u8), store, intake }
+    }
+
+    pub(super) fn started(&self) {
+        let (from, to) = (Phase::Starting as u8, Phase::Serving as u8);
+        // Not back from draining: a stop during the start wins.
+        let _ = self.phase.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    pub(super) fn draining(&self) {
+        self.phase.store(Phase::Draining as u8, Ordering::SeqCst);
+    }
+
+    fn phase(&self) -> Phase {
+        let phase = self.phase.load(Ordering::SeqCst);
+        [Phase::Starting, Phase::Serving].into_iter().find(|known| *known as u8 == phase).unwrap_or(Phase::Draining)
+    }
+
+    /// What stands against sending work here; empty if nothing does.
+    async fn obstacles(&self) -> Vec<&'static str> {
+        let mut obstacles = Vec::new();
+        match self.phase() {
+            Phase::Starting => obstacles.push("starting"),
+            Phase::Serving => {}
+            Phase::Draining => obstacles.push("draining"),
+        }
+        if !matches!(tokio::time::timeout(PING_TIMEOUT, self.store.ping()).await, Ok(Ok(()))) {
+            obstacles.push("database");
+        }
+        // One origin without keys must not take the others' deliveries away.
+        if !self.intake.is_usable() {
+            obstacles.push("keys");
+        }
+        obstacles
+    }
+}
+
+pub fn routes() -> Router<App> {
+    Router::new().route("/livez", get(alive)).route("/readyz", get(ready)).route("/startupz", get(started))
+}
+
+async fn alive() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+async fn ready(State(app): State<App>) -> Response {
+    let obstacles = app.readiness.obstacles().await;
+    let without_keys = app.intake.origins_without_keys();
+    let (status, word) =
+        if obstacles.is_empty() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    let body = json!({ "status": word, "obstacles": obstacles, "origins_without_keys": without_keys });
+    (status, Json(body)).into_response()
+}
+
+async fn started(State(app): State<App>) -> Response {
+    match app.readiness.phase() {
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "starting" }))).into_response(),
+        Phase::Draining | Phase::Serving => Json(json!({ "status": "ok" })).into_response(),
+    }
+}
+
+/// `GET /metrics`, in Prometheus' text format.
+pub async fn metrics(State(app): State<App>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
+}

@@ -1,0 +1,111 @@
+//! HTTP: the door of the service.
+//!
+//! It accepts and never calls a remote issuer. Caps on size and time come first, then the signature, then everything
+//! else; what a caller sent is in no log line, and a failure of ours tells the caller nothing but its kind. TLS and
+//! HTTP/2 end at the proxy in front; here is HTTP/1.1.
+//!
+//! | route | what |
+//! |---|---|
+//! | `POST /webhooks/github`, `POST /_/secrets/disclose-token` | deliveries of every configured origin |
+//! | `GET /livez`, `/readyz`, `/startupz` | for the supervisor and the load balancer |
+//! | `GET /metrics` | Prometheus; on the admin listener alone if there is one |
+
+mod body;
+mod edge;
+mod health;
+mod problem;
+mod serve;
+mod webhook;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+pub use health::Readiness;
+pub use problem::Problem;
+pub use serve::{Listeners, serve};
+
+use crate::clock::Clock;
+use crate::intake::Intake;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// Where the server listens and what it lets itself in for.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    /// A second address for health and metrics; the first then shows no metrics.
+    pub admin_listen: Option<SocketAddr>,
+    pub max_body_bytes: usize,
+    pub max_records: usize,
+    /// Longest time for a body to arrive.
+    pub body_timeout: Duration,
+    /// Longest time to an answer. GitHub's agreement allows 15 seconds.
+    pub answer_timeout: Duration,
+    /// Most deliveries whose signature is not yet checked, at one time. Checked ones are never turned away.
+    pub max_unverified: usize,
+    /// Most bytes of their bodies that are held at one time.
+    pub max_unverified_bytes: usize,
+    /// How long new connections are still taken after the signal to stop, so that the load balancer notices first.
+    pub lame_duck_for: Duration,
+    /// Longest time from the signal to stop to the end.
+    pub drain_for: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin_listen: None,
+            max_body_bytes: 8 * 1_024 * 1_024,
+            max_records: 10_000,
+            body_timeout: Duration::from_secs(8),
+            answer_timeout: Duration::from_secs(14),
+            max_unverified: 1_024,
+            max_unverified_bytes: 64 * 1_024 * 1_024,
+            lame_duck_for: Duration::from_secs(3),
+            drain_for: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What the routes work with. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub intake: Arc<Intake>,
+    pub store: Store,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub readiness: Arc<Readiness>,
+    settings: Arc<Settings>,
+    budget: body::Budget,
+}
+
+impl App {
+    /// The ready values the routes need; readiness asks the database and the key rings.
+    pub fn new(settings: Settings, intake: Arc<Intake>, store: Store, clock: Clock, metrics: Metrics) -> Self {
+        let readiness = Arc::new(Readiness::of(store.clone(), Arc::clone(&intake)));
+        let budget = body::Budget::new(&settings);
+        Self { intake, store, clock, metrics, readiness, settings: Arc::new(settings), budget }
+    }
+}
+
+/// The routes for everybody.
+pub fn router(app: &App) -> Router {
+    let mut routes = Router::new()
+        .route("/webhooks/github", post(webhook::receive))
+        .route("/_/secrets/disclose-token", post(webhook::receive))
+        .merge(health::routes());
+    if app.settings.admin_listen.is_none() {
+        routes = routes.route("/metrics", get(health::metrics));
+    }
+    edge::wrap(routes, app)
+}
+
+/// The routes of the admin listener.
+pub fn admin_router(app: &App) -> Router {
+    edge::wrap(health::routes().route("/metrics", get(health::metrics)), app)
+}

@@ -20,6 +20,8 @@ pub mod intake;
 #[cfg(feature = "server")]
 pub mod issuer;
 #[cfg(feature = "server")]
+pub mod mint;
+#[cfg(feature = "server")]
 pub mod notice;
 #[cfg(feature = "server")]
 pub mod send;

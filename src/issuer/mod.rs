@@ -4,6 +4,7 @@
 //! RFC 7662 introspection, RFC 7009 revocation). What no answer means is decided here once: [`Verdict::Unknown`],
 //! which is never read as dead, and a revocation counts only when the issuer confirmed it.
 
+pub mod builtin;
 mod guard;
 pub mod http;
 mod metrics;

@@ -1,6 +1,6 @@
 //! One token of a notice: which it is, and where it was seen.
 //!
-//! Everything here comes from an owner, an issuer or a reporter, and is made [inert](super::inert) on the way. Of the
+//! Everything here comes from an owner, an issuer or a reporter, and is made [inert] on the way. Of the
 //! token itself only the end of its checksum is told.
 
 use super::settings::House;

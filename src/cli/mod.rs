@@ -17,6 +17,8 @@ mod help;
 pub mod out;
 #[cfg(feature = "server")]
 pub mod ready;
+#[cfg(feature = "server")]
+pub mod send;
 
 use std::process::ExitCode;
 

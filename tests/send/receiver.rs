@@ -1,8 +1,9 @@
 //! A small receiver: the checks of the protocol, in its order, and nothing else.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -45,7 +46,14 @@ impl Receiver {
     pub async fn start_with(keys: KeyList, limits: Limits, delay: Duration) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("an address");
-        let seen = Arc::new(Seen { keys, limits, delay, accepted: AtomicU64::new(0), records: AtomicU64::new(0) });
+        let seen = Arc::new(Seen {
+            keys,
+            limits,
+            delay,
+            accepted: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            bodies: Mutex::default(),
+        });
         let routes = Router::new()
             .route("/hook", post(receive))
             .layer(axum::extract::DefaultBodyLimit::disable())
@@ -69,6 +77,10 @@ impl Receiver {
     pub fn records(&self) -> u64 {
         self.seen.records.load(Ordering::SeqCst)
     }
+
+    pub fn distinct_bodies(&self) -> usize {
+        self.seen.bodies.lock().expect("no panic here").len()
+    }
 }
 
 impl Drop for Receiver {
@@ -83,6 +95,7 @@ struct Seen {
     delay: Duration,
     accepted: AtomicU64,
     records: AtomicU64,
+    bodies: Mutex<HashSet<Bytes>>,
 }
 
 async fn receive(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Body) -> Result<StatusCode, StatusCode> {
@@ -101,6 +114,7 @@ async fn receive(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Body) 
     if records.len() > seen.limits.records {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
+    seen.bodies.lock().expect("no panic here").insert(body.clone());
     seen.accepted.fetch_add(1, Ordering::SeqCst);
     seen.records.fetch_add(records.len() as u64, Ordering::SeqCst);
     Ok(StatusCode::NO_CONTENT)

@@ -25,12 +25,12 @@ pub(super) const FORMS: &[Corruption] = &[
     form("missing-signature", Expected::Unsigned, "a key id without a signature", |m| {
         m.with_headers(|message, signer| drop(message.headers.remove(&signer.headers().signature)))
     }),
-    form("blank-key-id", Expected::Unsigned, "a key id of spaces", |m| {
+    form("blank-key-id", Expected::Unsigned, "an empty key id", |m| {
         m.with_headers(|message, signer| {
             message.headers.insert(signer.headers().key_id.clone(), HeaderValue::from_static(""));
         })
     }),
-    form("blank-signature", Expected::Unsigned, "a signature of spaces", |m| {
+    form("blank-signature", Expected::Unsigned, "an empty signature", |m| {
         m.with_headers(|message, signer| {
             message.headers.insert(signer.headers().signature.clone(), HeaderValue::from_static(""));
         })

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use axum::body::Bytes;
+use rand::distr::{Alphanumeric, SampleString as _};
 use rand::{CryptoRng, RngExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::SendError;
+use crate::token::pat;
 
 /// One object of the array a delivery carries.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,22 +77,12 @@ impl<R: CryptoRng> Generator<R> {
     }
 
     fn token(&mut self) -> String {
-        let mut token = format!("{}_pat_", self.prefix);
-        for _ in 0..32 {
-            token.push(char::from(BASE62[self.rng.random_range(..BASE62.len())]));
-        }
-        let mut sum = crc32fast::hash(token.as_bytes()) as usize;
-        let mut digits = [b'0'; 6];
-        for digit in digits.iter_mut().rev() {
-            *digit = BASE62[sum % BASE62.len()];
-            sum /= BASE62.len();
-        }
-        token.extend(digits.map(char::from));
+        let random = Alphanumeric.sample_string(&mut self.rng, pat::RANDOM_LEN);
+        let mut token = format!("{}_pat_{random}", self.prefix);
+        token.extend(pat::checksum(token.as_bytes()).map(char::from));
         token
     }
 }
-
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 #[cfg(test)]
 mod tests {
@@ -133,14 +125,7 @@ mod tests {
         let records = generator.records(100);
         let mut seen = std::collections::HashSet::new();
         for record in &records {
-            let body = record.token.strip_prefix("acme_pat_").expect("the prefix");
-            assert_eq!(body.len(), 38);
-            assert!(body.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-            let (before, sum) = record.token.split_at(record.token.len() - 6);
-            let value = sum.bytes().fold(0_u64, |value, byte| {
-                value * 62 + BASE62.iter().position(|digit| *digit == byte).expect("base62") as u64
-            });
-            assert_eq!(value, u64::from(crc32fast::hash(before.as_bytes())));
+            assert!(pat::check("acme", record.token.as_bytes()));
             assert!(seen.insert(record.token.as_str()) && seen.insert(&record.url));
         }
     }

@@ -42,7 +42,7 @@ impl Desk {
     }
 
     /// Sends away from the runtime, on which the receiver runs.
-    async fn send_to(&self, receiver: &Receiver, args: &[&str], input: &str) -> Output {
+    fn send_to(&self, receiver: &Receiver, args: &[&str], input: &str) -> Output {
         let url = receiver.url().to_string();
         let args = [&["--to", &url, "--key", "sender.pem"], args].concat();
         tokio::task::block_in_place(|| self.send(&args, input))
@@ -80,7 +80,7 @@ fn a_key_that_exists_is_never_overwritten() {
 async fn tokens_from_standard_input_are_reported_and_not_repeated() {
     let desk = Desk::new();
     let receiver = desk.receiver().await;
-    let sent = desk.send_to(&receiver, &["--from", "-"], "marked-one\nmarked-two\n").await;
+    let sent = desk.send_to(&receiver, &["--from", "-"], "marked-one\nmarked-two\n");
     assert!(sent.status.success(), "{}", talk(&sent));
     assert!(talk(&sent).contains("2 records: 204 No Content"), "{}", talk(&sent));
     assert!(!talk(&sent).contains("marked") && !data(&sent).contains("marked"));
@@ -91,7 +91,7 @@ async fn tokens_from_standard_input_are_reported_and_not_repeated() {
 async fn a_refusal_fails_the_command_and_says_what_to_look_at() {
     let desk = Desk::new();
     let stranger = Receiver::start(KeyList::default(), Limits::default()).await;
-    let refused = desk.send_to(&stranger, &["--token", "t"], "").await;
+    let refused = desk.send_to(&stranger, &["--token", "t"], "");
     assert_eq!(refused.status.code(), Some(1));
     assert!(talk(&refused).contains("hint: the receiver does not know this key"), "{}", talk(&refused));
 }
@@ -100,7 +100,7 @@ async fn a_refusal_fails_the_command_and_says_what_to_look_at() {
 async fn a_load_is_reported_for_machines() {
     let desk = Desk::new();
     let receiver = desk.receiver().await;
-    let sent = desk.send_to(&receiver, &["--count", "20", "--records", "2", "--presign", "--json"], "").await;
+    let sent = desk.send_to(&receiver, &["--count", "20", "--records", "2", "--presign", "--json"], "");
     assert!(sent.status.success(), "{}", talk(&sent));
     let report: serde_json::Value = serde_json::from_slice(&sent.stdout).expect("JSON");
     assert_eq!((report["accepted"].as_u64(), report["accepted_records"].as_u64()), (Some(20), Some(40)));
@@ -123,7 +123,7 @@ const CORRUPT_ALL: &[&str] = &["--corrupt", "all", "--max-body", "200000B", "--m
 async fn a_strict_receiver_passes_every_form() {
     let desk = Desk::new();
     let receiver = desk.receiver().await;
-    let tried = desk.send_to(&receiver, CORRUPT_ALL, "").await;
+    let tried = desk.send_to(&receiver, CORRUPT_ALL, "");
     assert!(tried.status.success(), "{}\n{}", data(&tried), talk(&tried));
     assert!(talk(&tried).contains("checks, all as expected"), "{}", talk(&tried));
     assert!(!data(&tried).contains("unexpected"), "{}", data(&tried));
@@ -159,7 +159,7 @@ async fn a_receiver_that_takes_anything_is_found_out() {
 async fn a_receiver_that_refuses_the_good_delivery_ends_the_trial() {
     let desk = Desk::new();
     let stranger = Receiver::start(KeyList::default(), Limits::default()).await;
-    let tried = desk.send_to(&stranger, CORRUPT_ALL, "").await;
+    let tried = desk.send_to(&stranger, CORRUPT_ALL, "");
     assert_eq!(tried.status.code(), Some(1));
     assert_eq!(data(&tried).lines().count(), 1, "refusals prove nothing then: {}", data(&tried));
 }

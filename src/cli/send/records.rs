@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 
 use crate::cli::{HintExt as _, Usage};
 use crate::send::{Feed, Generator, Record, parse_records};
+use crate::token::pat;
 
 #[derive(Args)]
 #[command(next_help_heading = "Records")]
@@ -33,7 +34,7 @@ pub(super) struct RecordArgs {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     records: Option<u32>,
     /// Prefix of made-up tokens, as in `stanch_pat_…`
-    #[arg(long, value_name = "PREFIX", default_value = "stanch")]
+    #[arg(long, value_name = "PREFIX", default_value = "stanch", value_parser = prefix)]
     prefix: String,
 }
 
@@ -117,6 +118,14 @@ impl RecordArgs {
             url: pick("url", &self.urls)?.unwrap_or_default(),
             source: pick("source", &self.sources)?.or_else(|| Some("content".to_owned())),
         })
+    }
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    if pat::is_prefix(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("2 to 32 lower-case letters and digits, a letter first".into())
     }
 }
 

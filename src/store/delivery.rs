@@ -1,5 +1,8 @@
-//! Accepting a delivery: everything a reporter told us, in one transaction.
+//! Deliveries: what a reporter told us in one signed message, and what it was answered.
 
+use std::sync::Arc;
+
+use super::accept::{AcceptWork, accept};
 use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::id::{DeliveryId, IncidentId};
@@ -62,7 +65,9 @@ pub enum Accepted {
 impl Store {
     /// Commits a delivery with its incidents, occurrences, sealed secrets, first jobs and audit events.
     pub async fn accept(&self, delivery: NewDelivery) -> Result<Accepted, Error> {
-        let _ = delivery;
-        todo!()
+        let now = self.clock.now();
+        let purge_at = now.plus(self.keep_reports_for);
+        let work = AcceptWork { delivery, seal: Arc::clone(&self.seal), now, purge_at };
+        self.write(work, |session, work| Box::pin(accept(session, work))).await
     }
 }

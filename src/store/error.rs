@@ -6,7 +6,7 @@ pub enum Error {
     /// A stored row cannot be read: unsealing failed, or it holds a word of a newer version. A person must look.
     #[error("stored {what} cannot be read")]
     Corrupt {
-        what: &'static str,
+        what: String,
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
@@ -23,6 +23,30 @@ pub enum Error {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl Error {
+    pub(super) fn corrupt(
+        what: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Corrupt { what: what.into(), source: Some(source.into()) }
+    }
+
+    pub(super) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(source.into())
+    }
+
+    /// Whether another transaction got in the way and the same one, run again, may well succeed.
+    pub(super) fn is_conflict(&self) -> bool {
+        let Self::Unavailable(source) = self else { return false };
+        let code = match source.downcast_ref::<sqlx::Error>() {
+            Some(sqlx::Error::Database(error)) => error.code(),
+            _ => None,
+        };
+        // Serialization failure and deadlock (PostgreSQL, appendix A).
+        matches!(code.as_deref(), Some("40001" | "40P01"))
+    }
+}
+
 /// The store cannot be opened; the message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -30,4 +54,22 @@ pub enum OpenError {
     Refused(String),
     #[error("the database cannot be opened")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl OpenError {
+    pub(super) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(source.into())
+    }
+}
+
+/// While opening, a row that cannot be read is a reason to refuse, and the rest is an absent database.
+impl From<Error> for OpenError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(source) => Self::Unavailable(source),
+            Error::Corrupt { .. } | Error::LeaseLost | Error::NotFound { .. } | Error::Refused(_) => {
+                Self::Refused(error.to_string())
+            }
+        }
+    }
 }

@@ -2,26 +2,52 @@
 //!
 //! The only module with SQL. One transaction is one legal move, its next job and its audit event; none stays open over
 //! a call to anybody else. What was promised to a reporter is committed before the promise is given.
+//!
+//! Rows are locked in one order everywhere, so that transactions wait for each other and do not deadlock: incidents by
+//! fingerprint, then their jobs, then the rest.
 
+mod accept;
+mod audit;
+mod committer;
 mod delivery;
 mod error;
+mod incident_row;
 mod incidents;
 mod jobs;
+mod keys;
+mod migrations;
+mod moves;
 mod notices;
 mod origins;
+mod pool;
+mod postgres;
 mod seal;
+mod secrets;
+mod settle;
+mod sql;
+mod sqlite;
+mod sweep;
 mod tokens;
+mod wake;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 pub use delivery::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
 pub use error::{Error, OpenError};
-pub use incidents::{IncidentFilter, StoredEvent, Sweep};
-pub use jobs::{Attempt, Claim, Claimed, QueueDepth, Settled, Settlement};
+pub use incidents::{IncidentFilter, StoredEvent};
+pub use jobs::{Attempt, Claim, Claimed, QueueDepth};
 pub use notices::{Composed, Notice, NoticeItem};
 pub use origins::KeyList;
 pub use seal::{SealKey, SealRing};
+pub use settle::{Settled, Settlement};
+pub use sweep::Sweep;
 pub use tokens::{NewOwnToken, NewOwner, OwnToken, OwnTokenState};
 
 use crate::clock::Clock;
+use pool::{Body, Pool};
+use sql::{Session, Statement};
+use wake::Wake;
 
 /// What `open` needs to know.
 #[derive(Clone)]
@@ -30,34 +56,68 @@ pub struct Settings {
     pub url: String,
     /// Most PostgreSQL connections this process opens; also the number of SQLite readers.
     pub max_connections: u32,
+    /// How long what came with a report is kept after the end of its incident, where no step says otherwise.
+    pub keep_reports_for: Duration,
 }
 
 /// The database of one installation. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     clock: Clock,
+    keep_reports_for: Duration,
+    pool: Pool,
+    seal: Arc<SealRing>,
+    wake: Arc<Wake>,
 }
 
+static PING: Statement = Statement::new(
+    "-- store.ping
+     SELECT 1",
+);
+
 impl Store {
-    /// Opens the database, brings its schema up to date and reads back that commits are durable.
+    /// Opens the database, brings its schema up to date, and reads back that commits are durable and that the sealing
+    /// keys are the ones it was written with.
     pub async fn open(settings: &Settings, seal: SealRing, clock: Clock) -> Result<Self, OpenError> {
-        let _ = (settings, seal);
-        Ok(Self { clock })
+        if let Some(fault) = seal.fault() {
+            return Err(OpenError::Refused(fault));
+        }
+        let wake = Arc::new(Wake::default());
+        let pool = Pool::open(settings, Arc::clone(&wake)).await?;
+        let keep_reports_for = settings.keep_reports_for;
+        let store = Self { clock, keep_reports_for, pool, seal: Arc::new(seal), wake };
+        if let Err(error) = store.check_seal_keys().await {
+            store.close().await;
+            return Err(error);
+        }
+        Ok(store)
     }
 
     /// Whether a statement can be run now; for readiness.
     pub async fn ping(&self) -> Result<(), Error> {
-        let _ = &self.clock;
-        todo!()
+        self.read().await?.all(&PING, Vec::new()).await.map(drop)
     }
 
-    /// Waits until somebody, here or on another machine, may have stored work that is due. A hint: polling is the truth.
+    /// Waits until somebody, here or on another machine, may have stored work that is due. A hint: polling is the
+    /// truth. Meant for one waiting task a process: each hint wakes one.
     pub async fn woken(&self) {
-        todo!()
+        self.wake.woken().await;
     }
 
-    /// Ends background tasks and closes the connections.
+    /// Ends background tasks and closes the connections. What waits to be committed is committed first.
     pub async fn close(&self) {
-        todo!()
+        self.pool.close().await;
+    }
+
+    async fn read(&self) -> Result<Session, Error> {
+        self.pool.read().await
+    }
+
+    async fn write<D, T>(&self, data: D, body: Body<D, T>) -> Result<T, Error>
+    where
+        D: Send + 'static,
+        T: Send + 'static,
+    {
+        self.pool.write(data, body).await
     }
 }

@@ -1,9 +1,13 @@
 //! Notices: which revoked tokens one mail tells about.
+//!
+//! Several tokens of one owner in one delivery are one mail. The notice is stored before it is mailed, and a worker that
+//! comes after one that died mails the same notice under the same id. One job stands for all incidents of a notice.
 
-use super::{Claimed, Error, Store};
+use super::sql::{Row, Session, Statement, Value, binds};
+use super::{Claimed, Error, Store, audit, incident_row, incidents, moves};
 use crate::clock::Timestamp;
-use crate::id::NoticeId;
-use crate::incident::{Actor, EmailAddress, Incident, Occurrence};
+use crate::id::{IncidentId, JobId, LeaseToken, NoticeId};
+use crate::incident::{Actor, EmailAddress, Event, EventKind, Incident, Occurrence, State, Step};
 
 /// One mail that must be sent.
 #[derive(Clone, Debug)]
@@ -34,23 +38,128 @@ pub enum Composed {
     Wait,
 }
 
+static OF_DELIVERY: Statement = Statement::new(
+    "-- notices.of_delivery
+     SELECT {incident}
+     FROM incidents
+     WHERE delivery_id = $1
+       AND state IN ('open', 'live', 'revoked')
+     ORDER BY fingerprint
+     {lock}",
+);
+
+static OF_NOTICE: Statement = Statement::new(
+    "-- notices.incidents
+     SELECT {incident}
+     FROM incidents
+     WHERE notice_id = $1
+       AND state = 'revoked'
+     ORDER BY fingerprint
+     {lock}",
+);
+
+static HOLDS_LEASE: Statement = Statement::new(
+    "-- notices.holds_lease
+     SELECT id
+     FROM jobs
+     WHERE id = $1
+       AND lease_token = $2
+     {lock}",
+);
+
+static READ: Statement = Statement::new(
+    "-- notices.read
+     SELECT id, address, created_at
+     FROM notices
+     WHERE id = $1",
+);
+
+static INSERT: Statement = Statement::new(
+    "-- notices.insert
+     INSERT INTO notices (id, address, state, created_at)
+     VALUES ($1, $2, 'pending', $3)",
+);
+
+static ATTACH: Statement = Statement::new(
+    "-- notices.attach
+     UPDATE incidents
+     SET notice_id = $2
+     WHERE id {in $1}",
+);
+
+static OTHER_JOBS: Statement = Statement::new(
+    "-- notices.other_jobs
+     DELETE FROM jobs
+     WHERE incident_id {in $1}
+       AND id <> $2",
+);
+
+static END_JOB: Statement = Statement::new(
+    "-- notices.end_job
+     DELETE FROM jobs
+     WHERE id = $1
+       AND lease_token = $2",
+);
+
+static SENT: Statement = Statement::new(
+    "-- notices.sent
+     UPDATE notices
+     SET state = 'sent', sent_at = $2
+     WHERE id = $1",
+);
+
+// The address stays with the incidents, from which a retry composes a new notice.
+static UNDELIVERABLE: Statement = Statement::new(
+    "-- notices.undeliverable
+     UPDATE notices
+     SET state = 'undeliverable', address = NULL
+     WHERE id = $1",
+);
+
+/// A step under lease that concerns a notice.
+struct NoticeWork {
+    job_id: JobId,
+    lease: LeaseToken,
+    incident_id: IncidentId,
+    now: Timestamp,
+    purge_at: Timestamp,
+}
+
 impl Store {
     /// Gathers every revoked, untold incident of the same delivery and owner into one notice. A notice that was
     /// composed before (the worker died after mailing) is given again as it was, with the same id.
     ///
     /// Until `wait_until` it waits for open and live incidents of the delivery.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when the lease is no longer ours; nothing is changed then.
     pub async fn compose(&self, claimed: &Claimed, wait_until: Timestamp) -> Result<Composed, Error> {
-        let _ = (claimed, wait_until);
-        todo!()
+        let work = (self.notice_work(claimed), wait_until);
+        self.write(work, |session, (work, wait_until)| Box::pin(compose(session, work, *wait_until))).await
     }
 
     /// Marks the notice as sent and moves all its incidents on, each with its audit event and closing job.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when the lease is no longer ours; nothing is changed then.
     pub async fn settle_notice(&self, claimed: &Claimed, notice_id: NoticeId, actor: Actor) -> Result<(), Error> {
-        let _ = (claimed, notice_id, actor);
-        todo!()
+        let work = (self.notice_work(claimed), notice_id, actor);
+        self.write(work, |session, (work, notice_id, actor)| {
+            Box::pin(async move {
+                let now = work.now;
+                let event = EventKind::Notified(*notice_id);
+                end(session, work, *notice_id, actor, event, |incident| incident.notified(*notice_id, now)).await?;
+                session.run(&SENT, binds![*notice_id, now]).await.map(drop)
+            })
+        })
+        .await
     }
 
-    /// The mail cannot be delivered: all incidents of the notice are stuck at the notify step with this reason.
+    /// The mail cannot be delivered: all incidents of the notice are stuck at the notify step with this reason. A retry
+    /// composes a new notice.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when the lease is no longer ours; nothing is changed then.
     pub async fn abandon_notice(
         &self,
         claimed: &Claimed,
@@ -58,7 +167,120 @@ impl Store {
         reason: &str,
         actor: Actor,
     ) -> Result<(), Error> {
-        let _ = (claimed, notice_id, reason, actor);
-        todo!()
+        let work = (self.notice_work(claimed), notice_id, reason.to_owned(), actor);
+        self.write(work, |session, (work, notice_id, reason, actor)| {
+            Box::pin(async move {
+                let stick = |incident: &mut Incident| {
+                    incident.stick(Step::Notify, reason.clone())?;
+                    incident.notice_id = None;
+                    Ok(())
+                };
+                end(session, work, *notice_id, actor, EventKind::Stuck(Step::Notify), stick).await?;
+                session.run(&UNDELIVERABLE, binds![*notice_id]).await.map(drop)
+            })
+        })
+        .await
     }
+
+    fn notice_work(&self, claimed: &Claimed) -> NoticeWork {
+        let now = self.clock.now();
+        NoticeWork {
+            job_id: claimed.job_id,
+            lease: claimed.lease,
+            incident_id: claimed.incident.id,
+            now,
+            purge_at: now.plus(self.keep_reports_for),
+        }
+    }
+}
+
+async fn compose(session: &mut Session, work: &NoticeWork, wait_until: Timestamp) -> Result<Composed, Error> {
+    let found = incident_row::by_ids(session, [work.incident_id]).await?;
+    let found = found.into_iter().next().ok_or(Error::NotFound { what: "incident" })?;
+    let gathered = locked(session, &OF_DELIVERY, found.delivery_id.into()).await?;
+    // Looked at only now: whoever held the incidents before may have composed their notice and taken the job away.
+    hold(session, work).await?;
+    let Some(own) = gathered.iter().find(|it| it.id == work.incident_id && it.state == State::Revoked) else {
+        return Err(Error::LeaseLost);
+    };
+    if let Some(notice_id) = own.notice_id {
+        let incidents = locked(session, &OF_NOTICE, notice_id.into()).await?;
+        let row = session.optional(&READ, binds![notice_id]).await?.ok_or(Error::NotFound { what: "notice" })?;
+        return ready(session, &row, incidents).await;
+    }
+    let Some(address) = address(own) else { return Ok(Composed::NoAddress) };
+    let may_join = |it: &&Incident| match it.state {
+        State::Open => true,
+        State::Live => self::address(it) == Some(address),
+        _ => false,
+    };
+    if work.now < wait_until && gathered.iter().any(|it| may_join(&it)) {
+        return Ok(Composed::Wait);
+    }
+    let told =
+        |it: &&Incident| it.state == State::Revoked && it.notice_id.is_none() && self::address(it) == Some(address);
+    let mut items: Vec<Incident> = gathered.iter().filter(told).cloned().collect();
+    let id = NoticeId::generate(work.now);
+    session.run(&INSERT, binds![id, address.as_str(), work.now]).await?;
+    let ids = || Value::list(items.iter().map(|incident| incident.id));
+    session.run(&ATTACH, vec![ids(), id.into()]).await?;
+    session.run(&OTHER_JOBS, vec![ids(), work.job_id.into()]).await?;
+    for incident in &mut items {
+        incident.notice_id = Some(id);
+    }
+    let row = session.optional(&READ, binds![id]).await?.ok_or(Error::NotFound { what: "notice" })?;
+    ready(session, &row, items).await
+}
+
+/// The stored notice with its incidents and the places they were seen, oldest first.
+async fn ready(session: &mut Session, notice: &Row, mut incidents: Vec<Incident>) -> Result<Composed, Error> {
+    incidents.sort_by_key(|incident| incident.id);
+    let occurrences = incidents::occurrences(session, incidents.iter().map(|incident| incident.id)).await?;
+    let item = |incident: Incident| {
+        let of_incident = occurrences.iter().filter(|occurrence| occurrence.incident_id == incident.id);
+        NoticeItem { occurrences: of_incident.cloned().collect(), incident }
+    };
+    let to = EmailAddress::parse(&notice.text("address")?).map_err(|error| Error::corrupt("address", error))?;
+    Ok(Composed::Ready(Notice {
+        id: notice.parsed("id")?,
+        to,
+        created_at: notice.time("created_at")?,
+        items: incidents.into_iter().map(item).collect(),
+    }))
+}
+
+/// Ends the job and makes one move of every incident of the notice.
+async fn end(
+    session: &mut Session,
+    work: &NoticeWork,
+    notice_id: NoticeId,
+    actor: &Actor,
+    kind: EventKind,
+    change: impl Fn(&mut Incident) -> Result<(), crate::incident::IllegalMove> + Send,
+) -> Result<(), Error> {
+    let incidents = locked(session, &OF_NOTICE, notice_id.into()).await?;
+    if session.run(&END_JOB, binds![work.job_id, work.lease]).await? == 0 {
+        return Err(Error::LeaseLost);
+    }
+    let mut events = Vec::with_capacity(incidents.len());
+    for mut incident in incidents {
+        change(&mut incident)?;
+        moves::store(session, &mut incident, work.now, work.purge_at).await?;
+        let detail = serde_json::json!({ "notice_id": notice_id });
+        events.push(Event::new(work.now, actor.clone(), kind.clone(), Some(incident.id)).with(detail));
+    }
+    audit::insert(session, &events).await
+}
+
+async fn hold(session: &mut Session, work: &NoticeWork) -> Result<(), Error> {
+    let held = session.optional(&HOLDS_LEASE, binds![work.job_id, work.lease]).await?;
+    held.map(drop).ok_or(Error::LeaseLost)
+}
+
+async fn locked(session: &mut Session, statement: &Statement, of: Value) -> Result<Vec<Incident>, Error> {
+    session.all(statement, vec![of]).await?.iter().map(incident_row::read).collect()
+}
+
+fn address(incident: &Incident) -> Option<&EmailAddress> {
+    incident.token.as_ref()?.owner.as_ref()?.email.as_ref()
 }

@@ -1,0 +1,73 @@
+//! Bringing a schema up to date, with the files of `migrations/` that the binary carries.
+//!
+//! Each file is applied in one transaction with the line that records it. A schema that a newer version wrote, or a
+//! file that was changed after it had been applied, is refused.
+
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+
+use super::OpenError;
+
+/// Number, name, and the text for each database.
+struct Files {
+    version: i64,
+    name: &'static str,
+    postgres: &'static str,
+    sqlite: &'static str,
+}
+
+const FILES: &[Files] = &[Files {
+    version: 1,
+    name: "spine",
+    postgres: include_str!("../../migrations/postgres/0001_spine.sql"),
+    sqlite: include_str!("../../migrations/sqlite/0001_spine.sql"),
+}];
+
+pub(super) fn postgres() -> Migrator {
+    migrator(|files| files.postgres)
+}
+
+pub(super) fn sqlite() -> Migrator {
+    migrator(|files| files.sqlite)
+}
+
+fn migrator(text: fn(&Files) -> &'static str) -> Migrator {
+    let migration = |files: &Files| {
+        let text = sqlx::SqlSafeStr::into_sql_str(text(files));
+        Migration::new(files.version, files.name.into(), MigrationType::Simple, text, false)
+    };
+    Migrator::with_migrations(FILES.iter().map(migration).collect())
+}
+
+pub(super) async fn apply(migrator: &Migrator, connection: &mut impl Migrate) -> Result<(), OpenError> {
+    let newest = FILES.iter().map(|files| files.version).max().unwrap_or(0);
+    migrator.run_direct(None, connection, false).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => OpenError::Refused(format!(
+            "the database has schema {version}, written by a newer stanch; this one knows schemas up to {newest}: \
+             start the newer version, or restore a backup from before it"
+        )),
+        MigrateError::VersionMismatch(version) => OpenError::Refused(format!(
+            "schema {version} of the database was made from another text than this stanch carries: \
+             start the version that made it"
+        )),
+        other => OpenError::unavailable(other),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_databases_have_the_same_migrations_and_the_binary_carries_them_all() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let carried: Vec<String> =
+            FILES.iter().map(|files| format!("{:04}_{}.sql", files.version, files.name)).collect();
+        for dialect in ["postgres", "sqlite"] {
+            let folder = std::fs::read_dir(root.join(dialect)).expect("the folder is part of the repository");
+            let mut names: Vec<String> =
+                folder.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            assert_eq!(names, carried, "{dialect}");
+        }
+    }
+}

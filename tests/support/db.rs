@@ -1,0 +1,127 @@
+//! A database for one test: a real SQLite file, or a real PostgreSQL database of its own.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sqlx::Connection;
+use stanch::clock::{Clock, Timestamp};
+use stanch::store::{OpenError, SealKey, SealRing, Settings, Store};
+
+/// Gone with everything in it when it is dropped.
+pub struct TestDb {
+    pub clock: Clock,
+    kind: Kind,
+}
+
+enum Kind {
+    Postgres { server: String, database: String },
+    Sqlite(tempfile::TempDir),
+}
+
+/// Long enough for no test to reach it unless it moves the clock.
+pub const KEEP_REPORTS_FOR: Duration = Duration::from_hours(29 * 24);
+
+impl TestDb {
+    pub fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the database");
+        Self { clock: clock(), kind: Kind::Sqlite(folder) }
+    }
+
+    pub async fn postgres() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let server = server_url();
+        let database = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        run(&server, &format!("CREATE DATABASE {database}")).await;
+        Self { clock: clock(), kind: Kind::Postgres { server, database } }
+    }
+
+    pub fn url(&self) -> String {
+        match &self.kind {
+            Kind::Postgres { server, database } => {
+                let (server, _) = server.rsplit_once('/').expect("the URL names a database");
+                format!("{server}/{database}")
+            }
+            Kind::Sqlite(_) => format!("sqlite:{}", self.file().expect("an SQLite database").display()),
+        }
+    }
+
+    /// The file of an SQLite database.
+    pub fn file(&self) -> Option<PathBuf> {
+        match &self.kind {
+            Kind::Postgres { .. } => None,
+            Kind::Sqlite(folder) => Some(folder.path().join("stanch.db")),
+        }
+    }
+
+    pub async fn open(&self) -> Store {
+        self.try_open(seal_ring("s1", &[])).await.expect("the database opens")
+    }
+
+    pub async fn try_open(&self, seal: SealRing) -> Result<Store, OpenError> {
+        let settings = Settings { url: self.url(), max_connections: 8, keep_reports_for: KEEP_REPORTS_FOR };
+        Store::open(&settings, seal, self.clock.clone()).await
+    }
+
+    /// Runs SQL behind the store's back.
+    pub async fn run(&self, sql: &str) {
+        run(&self.url(), sql).await;
+    }
+
+    /// Reads one number behind the store's back.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        match &self.kind {
+            Kind::Postgres { .. } => {
+                let mut connection = sqlx::PgConnection::connect(&self.url()).await.expect("the server answers");
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
+            }
+            Kind::Sqlite(_) => {
+                let mut connection = sqlx::SqliteConnection::connect(&self.url()).await.expect("the file opens");
+                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
+            }
+        }
+    }
+}
+
+impl Drop for TestDb {
+    fn drop(&mut self) {
+        let Kind::Postgres { server, database } = &self.kind else { return };
+        let (server, sql) = (server.clone(), format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"));
+        // A drop cannot wait for a future, and the test's own runtime may be ending.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(run(&server, &sql));
+        });
+        // After a failed test the server may be gone too; the first failure is the one to be seen.
+        let _ = dropped.join();
+    }
+}
+
+/// Sealing keys whose bytes follow from their ids.
+pub fn seal_ring(current: &str, older: &[&str]) -> SealRing {
+    let key = |id: &str| SealKey::new(id.to_owned(), [id.bytes().fold(7, u8::wrapping_add); 32]);
+    SealRing { current: key(current), older: older.iter().map(|id| key(id)).collect() }
+}
+
+fn clock() -> Clock {
+    Clock::manual(Timestamp::from_millis(1_795_395_600_000))
+}
+
+#[expect(clippy::disallowed_methods, reason = "how tests/run tells the tests of its server")]
+fn server_url() -> String {
+    std::env::var("STANCH_TEST_POSTGRES_URL")
+        .expect("this test needs PostgreSQL: run `tests/run`, or `tests/support/postgres run cargo test`")
+}
+
+async fn run(url: &str, sql: &str) {
+    let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
+    if url.starts_with("sqlite:") {
+        let mut connection = sqlx::SqliteConnection::connect(url).await.expect("the file opens");
+        sql.execute(&mut connection).await.expect("the statement runs");
+    } else {
+        let mut connection = sqlx::PgConnection::connect(url).await.expect("the server answers");
+        sql.execute(&mut connection).await.expect("the statement runs");
+        connection.close().await.expect("the connection closes");
+    }
+}

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -36,17 +37,17 @@ impl Default for Database {
 }
 
 impl Database {
-    /// What the store is opened with.
+    /// What the store is opened with. How long reports are kept is said in the section of the work.
     ///
     /// # Errors
     /// When the file that holds the URL cannot be used.
-    pub fn settings(&self) -> Result<store::Settings, Problem> {
+    pub fn settings(&self, keep_reports_for: Duration) -> Result<store::Settings, Problem> {
         let url = match (&self.url_file, &self.url) {
             (Some(path), _) => url_in(path)?,
             (None, Some(url)) => url.0.clone(),
             (None, None) => DatabaseUrl::sqlite(Path::new("stanch.db")).0,
         };
-        Ok(store::Settings { url, max_connections: self.max_connections })
+        Ok(store::Settings { url, max_connections: self.max_connections, keep_reports_for })
     }
 }
 

@@ -118,16 +118,17 @@ async fn an_issuer_that_is_not_there_is_unknown() {
         }
     });
     let fake = FakeIssuer::start().await;
-    for base_url in [
-        format!("http://{nobody}"),
-        format!("http://{resets}"),
+    for (base_url, word) in [
+        (format!("http://{nobody}"), "reached"),
+        (format!("http://{resets}"), "broke off"),
         // It does not speak TLS.
-        format!("https://{}", fake.address()),
-        "http://issuer.invalid".to_owned(),
+        (format!("https://{}", fake.address()), "TLS"),
+        ("http://issuer.invalid".to_owned(), "resolved"),
     ] {
         let issuer = issuer(Settings { base_url: base_url.clone(), ..fake.declared("registry") });
         let verdict = verify(&issuer, &token(1)).await;
-        assert!(is_unavailable(&verdict), "{base_url}: {verdict:?}");
+        let Verdict::Unknown(Unknown::Unavailable { why }) = verdict else { panic!("{base_url}: {verdict:?}") };
+        assert!(why.contains(word), "{base_url}: {why}");
     }
     hanging_up.abort();
 }

@@ -3,7 +3,7 @@
 //! Whatever is no answer ends as [`Unknown`]. Its text is one of ours: an error of the HTTP client may carry an address
 //! with a token in it. The answer's time and size are capped, redirects are answers like any other.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -19,6 +19,8 @@ use crate::incident::Unknown;
 
 /// How long an issuer is left alone that says "too many requests" and not for how long.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(10);
+
+const NO_TRUST: &str = "are needed: this machine has none that are trusted, or those that are named cannot be used";
 
 pub(super) struct Client {
     http: reqwest::Client,
@@ -71,7 +73,11 @@ impl Client {
                 .map_err(|_| bad("certificates", "holds something that is not a certificate in PEM"))?;
             builder = builder.tls_certs_merge(certificates);
         }
-        let http = builder.build().map_err(|_| bad("certificates", "cannot be used to set up TLS"))?;
+        if base.scheme() == "http" {
+            // No TLS is spoken, so a machine without trusted certificates need not be refused.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder.build().map_err(|_| bad("certificates", NO_TRUST))?;
         Ok(Self { http, max_answer_bytes: limits.max_answer_bytes, clock })
     }
 
@@ -199,17 +205,14 @@ fn no_answer(error: &reqwest::Error) -> Unknown {
     })
 }
 
-fn caused_by<E: std::error::Error + 'static>(error: &reqwest::Error) -> bool {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // An I/O error shows what it wraps by `get_ref` only: its `source` is already the next one.
-        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if cause.is::<E>() || wrapped.and_then(|inner| inner.downcast_ref::<E>()).is_some() {
-            return true;
-        }
-        next = cause.source();
+fn caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    // An I/O error shows what it wraps by `get_ref` only: its `source` is already the next one.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match wrapped {
+        _ if error.is::<E>() => true,
+        Some(inner) => caused_by::<E>(inner),
+        None => error.source().is_some_and(caused_by::<E>),
     }
-    false
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! The guard around an issuer that does as it is told.
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 

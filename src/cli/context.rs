@@ -35,15 +35,20 @@ impl Context {
 
     /// The effective configuration.
     pub fn config(&self) -> Result<Config, Refused> {
-        self.config_with(&Flags::default())
+        self.config_with(&self.flags())
     }
 
-    /// The effective configuration, with the flags that a command has of its own.
+    /// The flags before the command, to which a command may add its own.
+    pub fn flags(&self) -> Flags {
+        Flags { data: self.global.data.clone(), ..Flags::default() }
+    }
+
+    /// The effective configuration, with the flags of a command: [`Context::flags`] and its own.
     pub fn config_with(&self, flags: &Flags) -> Result<Config, Refused> {
         Config::load(Sources {
             file: self.global.config.clone(),
             environment: self.environment.clone(),
-            flags: Flags { data: self.global.data.clone(), ..flags.clone() },
+            flags: flags.clone(),
         })
     }
 }

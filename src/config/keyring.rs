@@ -69,7 +69,8 @@ impl KeyFile {
         Timestamp::parse(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"))
     }
 
-    fn of(path: &Path) -> Option<Self> {
+    /// What the name of a file says; none if it is not the name of a key.
+    pub fn of(path: &Path) -> Option<Self> {
         let stem = path.file_name()?.to_str()?.strip_suffix(".key")?;
         let (role, id) = Role::ALL.into_iter().find_map(|role| {
             let id = stem.strip_prefix(role.word())?.strip_prefix('-')?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::environment::{Environment, Variable};
+use super::human::Span;
 use super::locate::Locations;
 use super::problem::{Place, Problem};
 
@@ -104,6 +105,14 @@ impl Layers {
             (Source::Default | Source::File(_), _) => Place::Key(key.into()),
         };
         self.problems.push(Problem::new(place, message, hint));
+    }
+
+    /// Refuses a span that is shorter or longer than can make sense.
+    pub fn check_span(&mut self, key: &str, span: Span, least: Span, most: Span) {
+        if span < least || span > most {
+            let hint = format!("choose a span from `{least}` to `{most}`");
+            self.refuse(key, format!("`{span}` is out of range"), hint);
+        }
     }
 
     fn read<T: FromStr<Err: fmt::Display>>(&mut self, variable: &Variable) -> Option<T> {

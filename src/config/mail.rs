@@ -261,9 +261,7 @@ impl Smtp {
             let hint = "choose `starttls` or `tls`; `none` is for a relay on this machine";
             layers.refuse("mail.smtp.encryption", "the password would cross the network in clear", hint);
         }
-        if self.timeout < Span::seconds(1) || self.timeout > Span::seconds(300) {
-            layers.refuse("mail.smtp.timeout", "not between 1s and 5m", "30s are enough for most");
-        }
+        layers.check_span("mail.smtp.timeout", self.timeout, Span::seconds(1), Span::seconds(300));
         if !(1..=64).contains(&self.pool_size) {
             layers.refuse("mail.smtp.pool_size", "not between 1 and 64", "4 connections are enough for most");
         }

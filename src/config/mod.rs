@@ -10,12 +10,14 @@
 mod database;
 mod environment;
 mod human;
+mod issuer;
 mod keyring;
 mod keys;
 mod layers;
 mod locate;
 mod log;
 mod mail;
+mod origin;
 mod problem;
 mod secret;
 mod server;
@@ -29,6 +31,7 @@ use std::path::{Path, PathBuf};
 pub use database::{Database, DatabaseUrl};
 pub use environment::{Environment, Variable};
 pub use human::{Listen, Size, Span, Unreadable};
+pub use issuer::{Authentication, Builtin, Elsewhere, Fields, Http, Inactive, Issuers, Method, Preset, Revoke, Verify};
 pub use keyring::{KeyFile, KeyFolder, Keyring, Role};
 pub use keys::Keys;
 pub use layers::Source;
@@ -36,6 +39,7 @@ use layers::{Layers, Section};
 use locate::{Locations, line_of};
 pub use log::{Log, LogFormat};
 pub use mail::{Encryption, Mail, Smtp};
+pub use origin::{Base64, Feedback, Origin, Origins};
 pub use problem::{Place, Problem, Refused};
 use serde::{Deserialize, Serialize};
 pub use server::Server;
@@ -60,6 +64,10 @@ pub const VARIABLES: &[&Variable] = &[
     &database::URL,
     &database::URL_FILE,
     &keys::FOLDER,
+    &origin::GITHUB_TOKEN,
+    &origin::GITHUB_TOKEN_FILE,
+    &origin::GITHUB_FEEDBACK,
+    &issuer::PREFIX,
     &mail::FROM,
     &mail::PRODUCT,
     &mail::CONTACT,
@@ -84,6 +92,8 @@ pub struct Config {
     pub server: Server,
     pub database: Database,
     pub keys: Keys,
+    pub origin: Origins,
+    pub issuer: Issuers,
     pub mail: Mail,
     pub work: Work,
     pub log: Log,
@@ -177,6 +187,7 @@ impl Config {
 
     /// Fills in what depends on other settings.
     fn complete(&mut self) {
+        self.origin.complete();
         let data = &self.data;
         if self.database.url.is_none() && self.database.url_file.is_none() {
             self.database.url = Some(DatabaseUrl::sqlite(&data.join("stanch.db")));
@@ -187,8 +198,17 @@ impl Config {
         }
     }
 
-    fn sections(&mut self) -> [&mut dyn Section; 6] {
-        [&mut self.server, &mut self.database, &mut self.keys, &mut self.mail, &mut self.work, &mut self.log]
+    fn sections(&mut self) -> [&mut dyn Section; 8] {
+        [
+            &mut self.server,
+            &mut self.database,
+            &mut self.keys,
+            &mut self.origin,
+            &mut self.issuer,
+            &mut self.mail,
+            &mut self.work,
+            &mut self.log,
+        ]
     }
 }
 
@@ -199,6 +219,8 @@ impl Default for Config {
             server: Server::default(),
             database: Database::default(),
             keys: Keys::default(),
+            origin: Origins::default(),
+            issuer: Issuers::default(),
             mail: Mail::default(),
             work: Work::default(),
             log: Log::default(),

@@ -42,6 +42,14 @@ pub(super) fn read(file: Option<&Path>, variable: Option<&str>, env: &Environmen
     }
 }
 
+/// Reads a small file that anybody may read: certificates.
+pub(super) fn read_public(path: &Path) -> Result<Vec<u8>, Problem> {
+    fs::read(path).map_err(|error| {
+        let message = format!("the file cannot be read ({})", error.kind());
+        Problem::new(Place::Named(path.to_owned()), message, "check the path and who owns the file")
+    })
+}
+
 /// Reads a small file that only we and our group may read.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let refused = |message: String, hint: String| Problem::new(Place::Named(path.to_owned()), message, hint);

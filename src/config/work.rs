@@ -95,10 +95,7 @@ impl Section for Work {
             ("work.mail_tries", self.mail_tries, Span::seconds(60), Span::days(30)),
         ];
         for (key, span, least, most) in limits {
-            if span < least || span > most {
-                let hint = format!("choose a span from `{least}` to `{most}`");
-                layers.refuse(key, format!("`{span}` is out of range"), hint);
-            }
+            layers.check_span(key, span, least, most);
         }
     }
 }

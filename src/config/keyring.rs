@@ -147,8 +147,13 @@ impl KeyFolder {
         }
         text.push('\n');
         let unwritable = |error: std::io::Error| {
-            let message = format!("the key file cannot be written ({})", error.kind());
-            Problem::new(Place::Named(path.clone()), message, "check who owns the folder and how much room is left")
+            let (message, hint) = if error.kind() == std::io::ErrorKind::AlreadyExists {
+                ("a key file of this name exists, and none is ever overwritten".into(), "try again in a second")
+            } else {
+                let message = format!("the key file cannot be written ({})", error.kind());
+                (message, "check who owns the folder and how much room is left")
+            };
+            Problem::new(Place::Named(path.clone()), message, hint)
         };
         let mut file =
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(unwritable)?;
@@ -270,7 +275,7 @@ mod tests {
         assert_eq!((file.id.as_str(), file.made_at()), ("20261123t010004", Some(at(4))));
         let before = fs::read(&file.path).expect("written");
         let again = generate(&folder, Role::Seal, 4).expect_err("it exists");
-        assert_eq!(again.message, "the key file cannot be written (entity already exists)");
+        assert_eq!(again.message, "a key file of this name exists, and none is ever overwritten");
         assert_eq!(fs::read(&file.path).expect("still there"), before);
     }
 

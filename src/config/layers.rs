@@ -96,15 +96,19 @@ impl Layers {
 
     /// Refuses the value of a key, at the place where it was set.
     pub fn refuse(&mut self, key: &str, message: impl Into<String>, hint: impl Into<String>) {
-        let place = match (self.source(key), &self.file) {
+        self.problems.push(Problem::new(self.place(key), message, hint));
+    }
+
+    /// Where the key was set.
+    pub fn place(&self, key: &str) -> Place {
+        match (self.source(key), &self.file) {
             (Source::Environment(name), _) => Place::Environment(name.into()),
             (Source::File(line), Some(path)) => {
                 Place::File { path: path.clone(), line: Some(line), key: Some(key.into()) }
             }
             (Source::Flag(name), _) => Place::Flag(name),
             (Source::Default | Source::File(_), _) => Place::Key(key.into()),
-        };
-        self.problems.push(Problem::new(place, message, hint));
+        }
     }
 
     /// Refuses a span that is shorter or longer than can make sense.

@@ -13,6 +13,7 @@ mod human;
 mod issuer;
 mod keyring;
 mod keys;
+mod kind;
 mod layers;
 mod locate;
 mod log;
@@ -34,6 +35,7 @@ pub use human::{Listen, Size, Span, Unreadable};
 pub use issuer::{Authentication, Builtin, Elsewhere, Fields, Http, Inactive, Issuers, Method, Preset, Revoke, Verify};
 pub use keyring::{KeyFile, KeyFolder, Keyring, Role};
 pub use keys::Keys;
+pub use kind::{Checksum, Kind, Kinds};
 pub use layers::Source;
 use layers::{Layers, Section};
 use locate::{Locations, line_of};
@@ -45,6 +47,8 @@ use serde::{Deserialize, Serialize};
 pub use server::Server;
 use unknown::Unknown;
 pub use work::Work;
+
+use crate::token::catalogue;
 
 /// The configuration file that is read if none is named and it is there.
 pub const DEFAULT_FILE: &str = "stanch.toml";
@@ -94,6 +98,7 @@ pub struct Config {
     pub keys: Keys,
     pub origin: Origins,
     pub issuer: Issuers,
+    pub kind: Kinds,
     pub mail: Mail,
     pub work: Work,
     pub log: Log,
@@ -134,6 +139,7 @@ impl Config {
         config.read_flags(sources.flags, &mut layers);
         config.complete();
         config.sections().into_iter().for_each(|section| section.check(&mut layers));
+        config.check_claims(&mut layers);
         Refused::unless_empty(std::mem::take(&mut layers.problems))?;
         config.layers = layers;
         Ok(config)
@@ -147,6 +153,11 @@ impl Config {
     /// The variables the process was started with; credentials may be among them.
     pub fn environment(&self) -> &Environment {
         &self.layers.environment
+    }
+
+    /// A problem with the value of a key, at the place where it was set.
+    pub fn problem_at(&self, key: &str, message: impl Into<String>, hint: impl Into<String>) -> Problem {
+        Problem::new(self.layers.place(key), message, hint)
     }
 
     /// Variables named like ours that nothing reads; most likely a spelling mistake.
@@ -198,13 +209,31 @@ impl Config {
         }
     }
 
-    fn sections(&mut self) -> [&mut dyn Section; 8] {
+    /// Issuers can only claim kinds that can be recognized.
+    fn check_claims(&self, layers: &mut Layers) {
+        for (name, issuer) in &self.issuer.elsewhere {
+            for kind in &issuer.kinds {
+                let mut known = catalogue::builtin().iter().map(|known| known.id.as_ref());
+                if self.kind.has(kind) || known.clone().any(|known| known == kind) {
+                    continue;
+                }
+                let hint = match unknown::nearest(kind, &mut known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("describe a kind of your own in `[kind.{kind}]`"),
+                };
+                layers.refuse(&format!("issuer.{name}.kinds"), format!("no kind of token is called `{kind}`"), hint);
+            }
+        }
+    }
+
+    fn sections(&mut self) -> [&mut dyn Section; 9] {
         [
             &mut self.server,
             &mut self.database,
             &mut self.keys,
             &mut self.origin,
             &mut self.issuer,
+            &mut self.kind,
             &mut self.mail,
             &mut self.work,
             &mut self.log,
@@ -221,6 +250,7 @@ impl Default for Config {
             keys: Keys::default(),
             origin: Origins::default(),
             issuer: Issuers::default(),
+            kind: Kinds::default(),
             mail: Mail::default(),
             work: Work::default(),
             log: Log::default(),

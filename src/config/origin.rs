@@ -11,10 +11,13 @@ use reqwest::Url;
 use reqwest::header::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::environment::Variable;
+use super::environment::{Environment, Variable};
 use super::human::Span;
 use super::issuer::{NAME_HINT, is_name};
 use super::layers::{Layers, Section, rebase};
+use super::problem::{Place, Problem};
+use super::secret;
+use crate::intake::{self, Base64Form, KeyId, PublicKey, TokenForm};
 
 /// A token that raises GitHub's limit on fetches of its keys; it needs no right at all. Effect: as
 /// `origin.github.token_env` naming this variable.
@@ -112,6 +115,14 @@ impl Origins {
         self.0.iter().filter(|(_, origin)| origin.enabled).map(|(name, origin)| (name.as_str(), origin))
     }
 
+    /// The reporters as intake takes them; opens keys and tokens.
+    ///
+    /// # Errors
+    /// When a key or a token cannot be read.
+    pub fn settings(&self, environment: &Environment) -> Result<Vec<intake::Origin>, Problem> {
+        self.enabled().map(|(name, origin)| origin.settings(name, environment)).collect()
+    }
+
     /// Fills in what is known of GitHub (<https://docs.github.com/code-security/secret-scanning/secret-scanning-partner-program>).
     pub(super) fn complete(&mut self) {
         let github = self.0.entry(GITHUB.into()).or_default();
@@ -169,13 +180,53 @@ impl Section for Origins {
 }
 
 impl Origin {
+    fn settings(&self, name: &str, environment: &Environment) -> Result<intake::Origin, Problem> {
+        let refused = |key: &str, message: &str| {
+            let key = format!("origin.{name}.{key}");
+            Problem::new(Place::Key(key), message, "correct it; docs/configuration.md tells what it takes")
+        };
+        let header = |key: &str, header: &Option<String>| {
+            let header = HeaderName::from_bytes(header.as_deref().unwrap_or_default().as_bytes());
+            header.map_err(|_| refused(key, "not the name of a header"))
+        };
+        let mut origin = intake::Origin::new(
+            name,
+            header("key_id_header", &self.key_id_header)?,
+            header("signature_header", &self.signature_header)?,
+        );
+        if let Some(url) = &self.key_url {
+            let url = Url::parse(url).map_err(|_| refused("key_url", "not an address"))?;
+            let token = secret::read(self.token_file.as_deref(), self.token_env.as_deref(), environment)?;
+            origin.key_endpoint = Some(intake::KeyEndpoint { url, token, timeout: self.key_timeout.0 });
+        }
+        for (id, path) in &self.key_files {
+            let id =
+                KeyId::parse(id).map_err(|_| refused("key_files", "the id of a key holds other than plain letters"))?;
+            origin.static_keys.push((id, public_key(path)?));
+        }
+        origin.base64 = match self.base64 {
+            Base64::Lenient => Base64Form::Lenient,
+            Base64::Strict => Base64Form::Strict,
+        };
+        origin.feedback = match self.feedback {
+            Feedback::Hash => intake::Feedback::On(TokenForm::Hash),
+            Feedback::Off => intake::Feedback::Off,
+            Feedback::Raw => intake::Feedback::On(TokenForm::Raw),
+        };
+        origin.noncurrent_grace = self.noncurrent_grace.0;
+        origin.key_ttl = self.key_ttl.0;
+        origin.stale_limit = self.stale_limit.0;
+        origin.decide_budget = self.decide_within.0;
+        Ok(origin)
+    }
+
     fn check(&self, key: &str, layers: &mut Layers) {
         let within = |name: &str| format!("{key}.{name}");
         for (name, header) in [("key_id_header", &self.key_id_header), ("signature_header", &self.signature_header)] {
             match header.as_deref().map(|header| HeaderName::from_bytes(header.as_bytes())) {
                 Some(Ok(_)) => {}
                 Some(Err(_)) => {
-                    layers.refuse(&within(name), "not the name of a header", "write it as the reporter does")
+                    layers.refuse(&within(name), "not the name of a header", "write it as the reporter does");
                 }
                 None => layers.refuse(&within(name), "missing", "name the header as the reporter's documentation does"),
             }
@@ -201,8 +252,8 @@ impl Origin {
             );
         }
         let limits = [
-            // GitHub hangs up after 30 seconds.
-            ("decide_within", self.decide_within, Span::seconds(0), Span::seconds(20)),
+            // The answer must be out before the reporter hangs up, whose shortest known limit is 15 seconds.
+            ("decide_within", self.decide_within, Span::seconds(0), Span::seconds(10)),
             ("key_timeout", self.key_timeout, Span::seconds(1), Span::seconds(20)),
             ("key_ttl", self.key_ttl, Span::seconds(60), Span::days(1)),
             ("stale_limit", self.stale_limit, Span::seconds(60), Span::days(30)),
@@ -212,6 +263,14 @@ impl Origin {
             layers.check_span(&within(name), span, least, most);
         }
     }
+}
+
+fn public_key(path: &Path) -> Result<PublicKey, Problem> {
+    let pem = secret::read_public(path)?;
+    PublicKey::from_pem(&String::from_utf8_lossy(&pem)).map_err(|error| {
+        let hint = "ask the reporter for its key as a file that begins with `-----BEGIN PUBLIC KEY-----`";
+        Problem::new(Place::Named(path.to_owned()), error.to_string(), hint)
+    })
 }
 
 /// An encrypted address, or this machine.

@@ -5,8 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::environment::Variable;
-use super::human::{Listen, Size};
+use super::human::{Listen, Size, Span};
 use super::layers::{Layers, Section};
+use crate::http;
 
 /// The address for reporters and for the API. Default: `127.0.0.1:8080`. Effect: `server.listen`.
 pub const LISTEN: Variable = Variable { name: "STANCH_LISTEN", key: "server.listen" };
@@ -25,15 +26,54 @@ pub struct Server {
     pub max_body: Size,
     /// Most records in a delivery.
     pub max_records: u32,
+    /// Longest time for a body to arrive.
+    pub body_timeout: Span,
+    /// Longest time to an answer.
+    pub answer_timeout: Span,
+    /// Most deliveries whose signature is not yet checked, at one time.
+    pub max_unverified: u32,
+    /// Most bytes of their bodies, together.
+    pub max_unverified_bytes: Size,
+    /// How long new connections are taken after the signal to stop.
+    pub lame_duck: Span,
+    /// Longest time from the signal to stop to the end.
+    pub drain: Span,
 }
 
 impl Default for Server {
     fn default() -> Self {
+        let settings = http::Settings::default();
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self {
-            listen: Listen(([127, 0, 0, 1], 8080).into()),
-            admin_listen: None,
-            max_body: Size(8 << 20),
-            max_records: 10_000,
+            listen: Listen(settings.listen),
+            admin_listen: settings.admin_listen.map(Listen),
+            max_body: Size(settings.max_body_bytes as u64),
+            max_records: small(settings.max_records),
+            body_timeout: Span(settings.body_timeout),
+            answer_timeout: Span(settings.answer_timeout),
+            max_unverified: small(settings.max_unverified),
+            max_unverified_bytes: Size(settings.max_unverified_bytes as u64),
+            lame_duck: Span(settings.lame_duck_for),
+            drain: Span(settings.drain_for),
+        }
+    }
+}
+
+impl Server {
+    pub fn settings(&self) -> http::Settings {
+        let bytes = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        http::Settings {
+            listen: self.listen.0,
+            admin_listen: self.admin_listen.map(|listen| listen.0),
+            max_body_bytes: bytes(self.max_body),
+            max_records: count(self.max_records),
+            body_timeout: self.body_timeout.0,
+            answer_timeout: self.answer_timeout.0,
+            max_unverified: count(self.max_unverified),
+            max_unverified_bytes: bytes(self.max_unverified_bytes),
+            lame_duck_for: self.lame_duck.0,
+            drain_for: self.drain.0,
         }
     }
 }
@@ -57,6 +97,24 @@ impl Section for Server {
         }
         if !(1..=1_000_000).contains(&self.max_records) {
             layers.refuse("server.max_records", "not between 1 and 1000000", "GitHub's deliveries fit into 10000");
+        }
+        if self.max_unverified == 0 {
+            layers.refuse("server.max_unverified", "zero would take in nothing", "1024 are enough for most");
+        }
+        if self.max_unverified_bytes < self.max_body {
+            let hint = "give it room for several bodies of `max_body`";
+            layers.refuse("server.max_unverified_bytes", "no room for a single delivery", hint);
+        }
+        for (key, span, least, most) in [
+            ("server.body_timeout", self.body_timeout, Span::seconds(1), Span::seconds(60)),
+            ("server.answer_timeout", self.answer_timeout, Span::seconds(1), Span::seconds(60)),
+            ("server.lame_duck", self.lame_duck, Span::seconds(0), Span::seconds(60)),
+            ("server.drain", self.drain, Span::seconds(1), Span::seconds(300)),
+        ] {
+            layers.check_span(key, span, least, most);
+        }
+        if self.body_timeout > self.answer_timeout {
+            layers.refuse("server.body_timeout", "longer than `answer_timeout`, of which it is a part", "shorten it");
         }
     }
 }

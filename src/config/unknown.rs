@@ -25,13 +25,18 @@ impl<'a> Unknown<'a> {
             );
             return Problem::new(place, message, hint);
         }
-        let nearest = self.known.iter().map(|known| (distance(name, known), *known)).min();
-        let hint = match nearest {
-            Some((distance, known)) if distance <= 2 => format!("did you mean `{known}`?"),
-            _ => format!("known here: {}", self.known.join(", ")),
+        let hint = match nearest(name, &mut self.known.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("known here: {}", self.known.join(", ")),
         };
         Problem::new(place, format!("nothing is called `{name}` here"), hint)
     }
+}
+
+/// The name that was most likely meant.
+pub(super) fn nearest<'a>(name: &str, known: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
+    let nearest = known.map(|known| (distance(name, known), known)).min();
+    nearest.filter(|(distance, _)| *distance <= 2).map(|(_, known)| known)
 }
 
 /// Levenshtein's distance: how many letters must be added, dropped or changed.

@@ -8,6 +8,7 @@
 //! Remote issuers are never asked here, and no URL that came with a report is ever fetched.
 
 mod accept;
+mod check;
 mod feedback;
 mod key_fetch;
 mod key_list;
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 pub use accept::{Answer, Replay};
+pub use check::Published;
 pub use feedback::Feedback as Labelled;
 pub use key_fetch::SetUpError;
 pub use origin::{Feedback, KeyEndpoint, Origin, TokenForm};

@@ -1,11 +1,12 @@
 //! The commands of the service.
 
+use std::future::Future;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::{Context, config, send};
+use super::{Context, config, incident, init, keys, send};
 
 /// What stanch was asked to do.
 #[derive(Subcommand)]
@@ -13,6 +14,14 @@ pub enum Command {
     /// Check the configuration, or show what is in effect
     #[command(subcommand)]
     Config(config::Command),
+    /// Look at leaked tokens, and decide about those that wait for a person
+    #[command(subcommand)]
+    Incident(incident::Command),
+    /// Write a commented configuration and the keys; overwrites nothing
+    Init(init::Init),
+    /// List, make, rotate and check the keys that seal tokens and name them
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Play the reporter: sign and post leaked-token reports, well-formed or not
     Send(Box<send::SendArgs>),
 }
@@ -21,11 +30,16 @@ impl Command {
     pub fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         match self {
             Self::Config(command) => command.run(context),
-            Self::Send(args) => runtime()?.block_on(send::run(*args, context)),
+            Self::Incident(command) => wait_for(command.run(context)),
+            Self::Init(command) => command.run(context),
+            Self::Keys(command) => wait_for(command.run(context)),
+            Self::Send(args) => wait_for(send::run(*args, context)),
         }
     }
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")
+/// Runs a command to its end. One runtime per process: the database's background tasks live in it.
+fn wait_for(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("no threads can be started")?.block_on(command)
 }

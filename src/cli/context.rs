@@ -12,6 +12,7 @@ const DATA_HELP: &str = "Data folder [env: STANCH_DATA] [default: stanch-data]";
 
 /// Flags that every command takes.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The configuration file.
     #[arg(long, global = true, value_name = "FILE", help = CONFIG_HELP)]

@@ -29,7 +29,8 @@ impl Init {
         fs::create_dir_all(&self.dir)
             .with_context(|| format!("the folder {} cannot be made", self.dir.display()))
             .hint("choose another with `--dir`")?;
-        let path = self.dir.join(DEFAULT_FILE);
+        let here = self.dir == Path::new(".");
+        let path = if here { PathBuf::from(DEFAULT_FILE) } else { self.dir.join(DEFAULT_FILE) };
         let written = write_new(&path, TEMPLATE)
             .with_context(|| format!("{} cannot be written", path.display()))
             .hint("check who owns the folder and how much room is left")?;
@@ -39,11 +40,17 @@ impl Init {
             format!("{} exists and was left as it is", path.display())
         });
         // What the file says, not what the template says: it may have been there before.
-        let config = Config::load(Sources { file: Some(path.clone()), environment: context.environment.clone(), flags: context.flags() })?;
+        let config = Config::load(Sources {
+            file: Some(path.clone()),
+            environment: context.environment.clone(),
+            flags: context.flags(),
+        })?;
         if config.keys.files.is_empty() {
             let before = config.keys.folder().files()?;
             let made = keys::generate_missing(context, &config.keys.folder())?;
-            before.iter().for_each(|file| out::talk(format!("{} exists and was left as it is", file.display())));
+            for file in before {
+                out::talk(format!("{} exists and was left as it is", file.display()));
+            }
             keys::tell(&made);
         }
         tell_next_steps(&path, &config);
@@ -62,7 +69,7 @@ fn write_new(path: &Path, content: &str) -> std::io::Result<bool> {
 
 fn tell_next_steps(path: &Path, config: &Config) {
     // The default file is found without being named.
-    let flag = if path == Path::new("./stanch.toml") { String::new() } else { format!(" --config {}", path.display()) };
+    let flag = if path == Path::new(DEFAULT_FILE) { String::new() } else { format!(" --config {}", path.display()) };
     out::talk(format!(
         "\nnext:\n  1. back up {}: whoever loses a key loses what it sealed\n  \
          2. edit {}\n  3. stanch doctor{flag}\n  4. stanch serve{flag}",

@@ -22,15 +22,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Seal every stored token again with the current sealing key
-    #[command(after_help = "Once this is done, and no process runs with the older keys alone, an older \
-                            sealing key file may be deleted.")]
-    Rewrap,
     /// Write a new key, which is the current one from then on; older keys stay and stay readable
-    #[command(after_help = "Restart stanch everywhere with the new file, then run `stanch keys rewrap`.")]
-    Rotate {
-        role: RoleWord,
-    },
+    #[command(after_help = "Restart stanch everywhere with the new file.")]
+    Rotate { role: RoleWord },
 }
 
 /// What a key is for, as it is typed.
@@ -64,7 +58,6 @@ impl Command {
                 tell(&made);
             }
             Self::List { json } => list(context, &config, json)?,
-            Self::Rewrap => rewrap(context, &config).await?,
             Self::Rotate { role } => rotate(context, &config, role.into())?,
         }
         Ok(ExitCode::SUCCESS)
@@ -73,7 +66,8 @@ impl Command {
 
 /// Writes a key of each role that has none.
 pub fn generate_missing(context: &Context, folder: &KeyFolder) -> anyhow::Result<Vec<KeyFile>> {
-    let existing: Vec<Role> = folder.files()?.iter().filter_map(|path| KeyFile::of(path)).map(|file| file.role).collect();
+    let existing: Vec<Role> =
+        folder.files()?.iter().filter_map(|path| KeyFile::of(path)).map(|file| file.role).collect();
     let mut made = Vec::new();
     for role in Role::ALL.into_iter().filter(|role| !existing.contains(role)) {
         made.push(folder.generate(role, &entropy::key()?, context.clock.now())?);
@@ -98,9 +92,6 @@ fn rotate(context: &Context, config: &Config, role: Role) -> anyhow::Result<()> 
     let made = config.keys.folder().generate(role, &entropy::key()?, context.clock.now())?;
     tell(&[made]);
     out::talk("next: restart stanch everywhere with this file; keep the older ones");
-    if role == Role::Seal {
-        out::talk("      then run `stanch keys rewrap`");
-    }
     Ok(())
 }
 
@@ -109,14 +100,6 @@ async fn check(context: &Context, config: &Config) -> anyhow::Result<()> {
     let store = ready::open_store(config, &context.clock).await?;
     store.close().await;
     out::talk(format!("{} keys can be read, by nobody else, and fit the database", keys.files.len()));
-    Ok(())
-}
-
-async fn rewrap(context: &Context, config: &Config) -> anyhow::Result<()> {
-    let store = ready::open_store(config, &context.clock).await?;
-    let done = store.rewrap().await;
-    store.close().await;
-    out::talk(format!("sealed {} stored tokens again with the current key", done?));
     Ok(())
 }
 

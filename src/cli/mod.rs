@@ -11,14 +11,26 @@ mod config;
 #[cfg(feature = "server")]
 mod context;
 #[cfg(feature = "server")]
+mod entropy;
+#[cfg(feature = "server")]
 mod failure;
 mod help;
+#[cfg(feature = "server")]
+mod incident;
+#[cfg(feature = "server")]
+mod init;
+#[cfg(feature = "server")]
+mod keys;
 #[cfg(feature = "server")]
 pub mod out;
 #[cfg(feature = "server")]
 pub mod ready;
 #[cfg(feature = "server")]
 pub mod send;
+#[cfg(feature = "server")]
+pub mod table;
+#[cfg(feature = "server")]
+pub mod when;
 
 use std::process::ExitCode;
 

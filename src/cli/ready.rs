@@ -1,23 +1,37 @@
 //! From the configuration to ready values: what `serve`, `work` and the operator's commands are made of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use super::HintExt as _;
 use crate::clock::Clock;
-use crate::config::{Config, Refused};
+use crate::config::{Config, Elsewhere, Place, Problem, Refused};
+use crate::intake::Origin;
+use crate::issuer::http::HttpIssuer;
+use crate::issuer::{Guard, Issuers};
+use crate::notice::Mailer;
+use crate::recognize::Recognizer;
 use crate::store::{OpenError, Store};
-use crate::token::FingerprintRing;
+use crate::token::{FingerprintRing, KindId, catalogue, pat};
 
 /// Opens every key and credential once, to tell all that is wrong with them at the same time.
 pub fn credentials(config: &Config) -> Result<(), Refused> {
-    let problems = [
+    let clock = Clock::system();
+    let mut problems: Vec<Problem> = [
         config.keys.open().err(),
         config.database.settings(config.work.keep_reports.0).err(),
+        config.origin.settings(config.environment()).err(),
         config.mail.settings(config.environment(), BTreeMap::new()).err(),
-    ];
-    Refused::unless_empty(problems.into_iter().flatten().collect())
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    for (name, elsewhere) in &config.issuer.elsewhere {
+        problems.extend(issuer(config, name, elsewhere, &clock).err());
+    }
+    Refused::unless_empty(problems)
 }
 
 /// Opens the database with the sealing keys, and refuses fingerprint keys it was not written with.
@@ -35,4 +49,66 @@ pub async fn open_store(config: &Config, clock: &Clock) -> anyhow::Result<Store>
 /// The keys under which tokens are named in the database.
 pub fn fingerprint_ring(config: &Config) -> anyhow::Result<FingerprintRing> {
     Ok(config.keys.open()?.fingerprint)
+}
+
+/// Who may report.
+pub fn origins(config: &Config) -> anyhow::Result<Vec<Origin>> {
+    Ok(config.origin.settings(config.environment())?)
+}
+
+/// Finds the tokens of the catalogue, of this installation, and of the built-in issuer.
+pub fn recognizer(config: &Config) -> anyhow::Result<Recognizer> {
+    let claimed: Vec<KindId> = config.issuer.elsewhere.values().flat_map(Elsewhere::kinds).collect();
+    let mut builder = Recognizer::builder().accept_context_kinds(&claimed);
+    if config.issuer.builtin.enabled {
+        builder = builder.with_pat_prefix(&config.issuer.builtin.prefix);
+    }
+    for kind in config.kind.all() {
+        builder = builder.with_kind(kind);
+    }
+    builder.build().context("the kinds of token cannot be searched for").hint("correct `[kind.…]` in the configuration")
+}
+
+/// The issuers, each behind its guard, by the kinds they claim.
+pub fn issuers(config: &Config, clock: &Clock) -> anyhow::Result<Issuers> {
+    let mut issuers = Issuers::default();
+    for (name, elsewhere) in &config.issuer.elsewhere {
+        let inner = Arc::new(issuer(config, name, elsewhere, clock)?);
+        issuers.add(Arc::new(Guard::new(inner, elsewhere.guard(), clock.clone())), elsewhere.kinds());
+    }
+    Ok(issuers)
+}
+
+/// What carries mail to the owners.
+pub fn mailer(config: &Config) -> anyhow::Result<Mailer> {
+    let settings = config.mail.settings(config.environment(), kind_names(config))?;
+    Mailer::new(settings).context("mail cannot be sent").hint("correct `[mail]` in the configuration")
+}
+
+fn issuer(config: &Config, name: &str, elsewhere: &Elsewhere, clock: &Clock) -> Result<HttpIssuer, Problem> {
+    let key = format!("issuer.{name}.http");
+    let http = elsewhere.http.as_ref().ok_or_else(|| {
+        let hint = format!("add `[{key}]`");
+        Problem::new(Place::Key(key.clone()), "says nothing about how the issuer is reached", hint)
+    })?;
+    HttpIssuer::new(http.settings(name, config.environment())?, clock.clone()).map_err(|error| {
+        // Statuses stand beside their request in the configuration, certificates in a file.
+        let word = match error.key {
+            "certificates" => "ca_file",
+            "revoke_answers" => "revoke",
+            "verify_answers" => "verify",
+            other => other,
+        };
+        config.problem_at(&format!("{key}.{word}"), error.problem, "docs/configuration.md tells what it takes")
+    })
+}
+
+/// What owners call the kinds: without the remarks that the catalogue keeps in brackets.
+fn kind_names(config: &Config) -> BTreeMap<String, String> {
+    let plain = |name: &str| name.split(" (").next().unwrap_or(name).to_owned();
+    let mut names: BTreeMap<String, String> =
+        catalogue::builtin().iter().map(|kind| (kind.id.to_string(), plain(&kind.name))).collect();
+    names.extend(config.kind.all().map(|kind| (kind.id.to_string(), kind.name.to_string())));
+    names.insert(pat::KIND.to_owned(), format!("{} access token", config.mail.product));
+    names
 }

@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(both(ago(200), now), "2026-11-23 00:56:44Z, 3 min ago");
         let told: Vec<_> = [59, 3_599, 86_400, 172_800].map(|seconds| relative(ago(seconds), now)).into();
         assert_eq!(told, ["59 s ago", "59 min ago", "24 h ago", "2 days ago"]);
-        assert_eq!(relative(now.plus(Duration::from_secs(7_200)), now), "in 2 h");
+        assert_eq!(relative(now.plus(Duration::from_hours(2)), now), "in 2 h");
     }
 
     #[test]

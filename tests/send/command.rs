@@ -170,8 +170,9 @@ async fn the_key_list_is_served_until_the_process_is_told_to_end() {
     let mut command = desk.command();
     command.args(["--serve-keys", "127.0.0.1:0", "--key", "sender.pem"]).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("started");
-    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let url = lines.map_while(Result::ok).find_map(|line| Some(line.split_once("= \"http")?.1.to_owned()));
+    // Held open: a command whose output nobody reads any more ends.
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let url = lines.by_ref().map_while(Result::ok).find_map(|line| Some(line.split_once("= \"http")?.1.to_owned()));
     let url = format!("http{}", url.expect("the address").trim_end_matches('"'));
     let list: KeyList = reqwest_of().get(url).send().await.expect("an answer").json().await.expect("a list");
     assert_eq!(list, desk.key_list());

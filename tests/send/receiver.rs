@@ -39,17 +39,21 @@ pub struct Receiver {
 
 impl Receiver {
     pub async fn start(keys: KeyList, limits: Limits) -> Self {
-        Self::start_with(keys, limits, Duration::ZERO).await
+        Self::start_as(Manner::Answers, keys, limits).await
     }
 
-    /// Answers only after `delay`.
-    pub async fn start_with(keys: KeyList, limits: Limits, delay: Duration) -> Self {
+    /// Takes requests and never answers.
+    pub async fn silent() -> Self {
+        Self::start_as(Manner::IsSilent, KeyList::default(), Limits::default()).await
+    }
+
+    async fn start_as(manner: Manner, keys: KeyList, limits: Limits) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("an address");
         let seen = Arc::new(Seen {
             keys,
             limits,
-            delay,
+            manner,
             accepted: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bodies: Mutex::default(),
@@ -89,17 +93,24 @@ impl Drop for Receiver {
     }
 }
 
+enum Manner {
+    Answers,
+    IsSilent,
+}
+
 struct Seen {
     keys: KeyList,
     limits: Limits,
-    delay: Duration,
+    manner: Manner,
     accepted: AtomicU64,
     records: AtomicU64,
     bodies: Mutex<HashSet<Bytes>>,
 }
 
 async fn receive(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Body) -> Result<StatusCode, StatusCode> {
-    tokio::time::sleep(seen.delay).await;
+    if matches!(seen.manner, Manner::IsSilent) {
+        std::future::pending::<()>().await;
+    }
     let body = axum::body::to_bytes(body, seen.limits.body_bytes).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
     verify(&seen.keys, &headers, &body).ok_or(StatusCode::UNAUTHORIZED)?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

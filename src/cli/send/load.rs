@@ -77,11 +77,11 @@ impl LoadArgs {
         }
         let stop = CancellationToken::new();
         let on_signal = stop.clone();
+        let interruption = super::interruption()?;
         let watch = tokio::spawn(async move {
-            if super::interrupted().await.is_ok() {
-                out::talk("stopping; what is under way is waited for");
-                on_signal.cancel();
-            }
+            interruption.await;
+            out::talk("stopping; what is under way is waited for");
+            on_signal.cancel();
         });
         if load.signing == Signing::Before {
             out::talk(format!("signing {} deliveries", grouped(load.planned())));

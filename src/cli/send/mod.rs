@@ -176,22 +176,27 @@ impl KeyArgs {
 /// Serves the key list until the person has had enough.
 async fn serve_only(args: &KeyArgs, server: Option<KeyServer>) -> anyhow::Result<ExitCode> {
     let server = server.context("no address to serve the key list at")?;
+    let interruption = interruption()?;
     out::talk("put this into the receiver's configuration; ctrl-c ends");
     out::data(config_lines(args, &server.url()))?;
-    interrupted().await?;
+    interruption.await;
     let (requests, unchanged) = (server.requests(), server.not_modified());
     out::talk(format!("answered {requests} requests, {unchanged} of them with 304"));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Resolves at ctrl-c, or when the process is told to end.
-async fn interrupted() -> std::io::Result<()> {
+/// Resolves at ctrl-c, or when the process is told to end. It listens from the call on, not from the first poll, so that
+/// nothing announced after the call can be too early to be ended.
+fn interruption() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result,
-        _ = terminate.recv() => Ok(()),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// The origin as the receiver's configuration names it.

@@ -2,6 +2,7 @@
 
 #![cfg(feature = "server")]
 
+mod builtin;
 #[path = "../support/issuer.rs"]
 mod fake;
 mod faults;

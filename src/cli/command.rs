@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::{Context, config, incident, init, keys, send};
+use super::{Context, config, doctor, incident, init, keys, send, token};
 
 /// What stanch was asked to do.
 #[derive(Subcommand)]
@@ -14,6 +14,8 @@ pub enum Command {
     /// Check the configuration, or show what is in effect
     #[command(subcommand)]
     Config(config::Command),
+    /// Check configuration, keys, database, mail, reporters and issuers, and say what is wrong
+    Doctor(doctor::Doctor),
     /// Look at leaked tokens, and decide about those that wait for a person
     #[command(subcommand)]
     Incident(incident::Command),
@@ -24,16 +26,21 @@ pub enum Command {
     Keys(keys::Command),
     /// Play the reporter: sign and post leaked-token reports, well-formed or not
     Send(Box<send::SendArgs>),
+    /// Mint, list and revoke tokens of the built-in issuer
+    #[command(subcommand)]
+    Token(token::Command),
 }
 
 impl Command {
     pub fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         match self {
             Self::Config(command) => command.run(context),
+            Self::Doctor(command) => wait_for(command.run(context)),
             Self::Incident(command) => wait_for(command.run(context)),
             Self::Init(command) => command.run(context),
             Self::Keys(command) => wait_for(command.run(context)),
             Self::Send(args) => wait_for(send::run(*args, context)),
+            Self::Token(command) => wait_for(command.run(context)),
         }
     }
 }

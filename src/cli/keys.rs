@@ -22,8 +22,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Seal every stored token again with the current sealing key
+    #[command(after_help = "Once this is done, and no process runs with the older keys alone, an older \
+                            sealing key file may be deleted.")]
+    Rewrap,
     /// Write a new key, which is the current one from then on; older keys stay and stay readable
-    #[command(after_help = "Restart stanch everywhere with the new file.")]
+    #[command(after_help = "Restart stanch everywhere with the new file, then run `stanch keys rewrap`.")]
     Rotate { role: RoleWord },
 }
 
@@ -58,6 +62,7 @@ impl Command {
                 tell(&made);
             }
             Self::List { json } => list(context, &config, json)?,
+            Self::Rewrap => rewrap(context, &config).await?,
             Self::Rotate { role } => rotate(context, &config, role.into())?,
         }
         Ok(ExitCode::SUCCESS)
@@ -92,6 +97,9 @@ fn rotate(context: &Context, config: &Config, role: Role) -> anyhow::Result<()> 
     let made = config.keys.folder().generate(role, &entropy::key()?, context.clock.now())?;
     tell(&[made]);
     out::talk("next: restart stanch everywhere with this file; keep the older ones");
+    if role == Role::Seal {
+        out::talk("      then run `stanch keys rewrap`");
+    }
     Ok(())
 }
 
@@ -100,6 +108,14 @@ async fn check(context: &Context, config: &Config) -> anyhow::Result<()> {
     let store = ready::open_store(config, &context.clock).await?;
     store.close().await;
     out::talk(format!("{} keys can be read, by nobody else, and fit the database", keys.files.len()));
+    Ok(())
+}
+
+async fn rewrap(context: &Context, config: &Config) -> anyhow::Result<()> {
+    let store = ready::open_store(config, &context.clock).await?;
+    let done = store.rewrap().await;
+    store.close().await;
+    out::talk(format!("sealed {} stored tokens again with the current key", done?));
     Ok(())
 }
 

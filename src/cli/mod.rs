@@ -11,6 +11,8 @@ mod config;
 #[cfg(feature = "server")]
 mod context;
 #[cfg(feature = "server")]
+mod doctor;
+#[cfg(feature = "server")]
 mod entropy;
 #[cfg(feature = "server")]
 mod failure;
@@ -29,6 +31,8 @@ pub mod ready;
 pub mod send;
 #[cfg(feature = "server")]
 pub mod table;
+#[cfg(feature = "server")]
+mod token;
 #[cfg(feature = "server")]
 pub mod when;
 

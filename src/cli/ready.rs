@@ -9,6 +9,7 @@ use super::HintExt as _;
 use crate::clock::Clock;
 use crate::config::{Config, Elsewhere, Place, Problem, Refused};
 use crate::intake::Origin;
+use crate::issuer::builtin::Builtin;
 use crate::issuer::http::HttpIssuer;
 use crate::issuer::{Guard, Issuers};
 use crate::notice::Mailer;
@@ -69,9 +70,12 @@ pub fn recognizer(config: &Config) -> anyhow::Result<Recognizer> {
     builder.build().context("the kinds of token cannot be searched for").hint("correct `[kind.…]` in the configuration")
 }
 
-/// The issuers, each behind its guard, by the kinds they claim.
-pub fn issuers(config: &Config, clock: &Clock) -> anyhow::Result<Issuers> {
+/// The issuers by the kinds they claim: the built-in one, and those elsewhere, each behind its guard.
+pub fn issuers(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Issuers> {
     let mut issuers = Issuers::default();
+    if config.issuer.builtin.enabled {
+        issuers.add(Arc::new(Builtin::new(store.clone(), clock.clone())), [KindId::new(pat::KIND)]);
+    }
     for (name, elsewhere) in &config.issuer.elsewhere {
         let inner = Arc::new(issuer(config, name, elsewhere, clock)?);
         issuers.add(Arc::new(Guard::new(inner, elsewhere.guard(), clock.clone())), elsewhere.kinds());

@@ -86,8 +86,10 @@ static RENEW: Statement = Statement::new(
 static HAND_BACK: Statement = Statement::new(
     "-- jobs.hand_back
      UPDATE jobs
-     -- The claim did not end in a death, so it does not count as one.
-     SET lease_token = NULL, lease_until = NULL, worker = NULL, claims = claims - 1
+     -- The claim did not end in a death, so it does not count as one; but a revocation that was cut off may have
+     -- reached its issuer, and the next try must know that it is not the first.
+     SET lease_token = NULL, lease_until = NULL, worker = NULL,
+         claims = claims - CASE WHEN step = 'revoke' THEN 0 ELSE 1 END
      WHERE (id, lease_token) IN {pairs $1}",
 );
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::{Context, config, doctor, incident, init, keys, send, token};
+use super::{Context, config, demo, doctor, incident, init, keys, send, serve, token, work};
 
 /// What stanch was asked to do.
 #[derive(Subcommand)]
@@ -16,6 +16,8 @@ pub enum Command {
     Config(config::Command),
     /// Check configuration, keys, database, mail, reporters and issuers, and say what is wrong
     Doctor(doctor::Doctor),
+    /// See it all work on this machine: a signed alert, a dead token, a mail
+    Demo(demo::Demo),
     /// Look at leaked tokens, and decide about those that wait for a person
     #[command(subcommand)]
     Incident(incident::Command),
@@ -29,6 +31,10 @@ pub enum Command {
     /// Mint, list and revoke tokens of the built-in issuer
     #[command(subcommand)]
     Token(token::Command),
+    /// Take deliveries and work on them
+    Serve(serve::Serve),
+    /// Work on what other processes took in
+    Work(work::Work),
 }
 
 impl Command {
@@ -36,11 +42,14 @@ impl Command {
         match self {
             Self::Config(command) => command.run(context),
             Self::Doctor(command) => wait_for(command.run(context)),
+            Self::Demo(command) => wait_for(command.run(context)),
             Self::Incident(command) => wait_for(command.run(context)),
             Self::Init(command) => command.run(context),
             Self::Keys(command) => wait_for(command.run(context)),
             Self::Send(args) => wait_for(send::run(*args, context)),
             Self::Token(command) => wait_for(command.run(context)),
+            Self::Serve(command) => wait_for(command.run(context)),
+            Self::Work(command) => wait_for(command.run(context)),
         }
     }
 }

@@ -11,6 +11,8 @@ mod config;
 #[cfg(feature = "server")]
 mod context;
 #[cfg(feature = "server")]
+mod demo;
+#[cfg(feature = "server")]
 mod doctor;
 #[cfg(feature = "server")]
 mod entropy;
@@ -35,6 +37,13 @@ pub mod table;
 mod token;
 #[cfg(feature = "server")]
 pub mod when;
+
+#[cfg(feature = "server")]
+mod serve;
+#[cfg(feature = "server")]
+mod service;
+#[cfg(feature = "server")]
+mod work;
 
 use std::process::ExitCode;
 

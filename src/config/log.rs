@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::environment::Variable;
 use super::layers::{Layers, Section};
+use crate::telemetry;
 
 /// `text` or `json`. Default: `text`. Effect: `log.format`.
 pub const FORMAT: Variable = Variable { name: "STANCH_LOG_FORMAT", key: "log.format" };
@@ -38,6 +39,17 @@ pub enum LogFormat {
 impl Default for Log {
     fn default() -> Self {
         Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+impl Log {
+    /// What the log is started with.
+    pub fn settings(&self) -> telemetry::LogSettings {
+        let format = match self.format {
+            LogFormat::Json => telemetry::LogFormat::Json,
+            LogFormat::Text => telemetry::LogFormat::Text,
+        };
+        telemetry::LogSettings { format, filter: self.level.clone() }
     }
 }
 

@@ -1,0 +1,133 @@
+//! The running service: the pieces connected, started and stopped.
+//!
+//! `serve`, `work` and `demo` run the same thing; they differ in what they leave out and in what they say.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rand::Rng as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{HintExt as _, ready};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::{self, App, Listeners};
+use crate::intake::{Intake, Parts};
+use crate::issuer::Issuers;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::work::{Backoff, Worker};
+
+/// Which halves of the service a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halves {
+    /// Takes deliveries; leaves the work to other processes.
+    Intake,
+    /// Takes deliveries and works on them.
+    IntakeAndWork,
+}
+
+/// Longest time from the signal to stop to the end of the process.
+pub const DRAIN_FOR: Duration = Duration::from_secs(20);
+
+/// A started service.
+pub struct Service {
+    /// Where it listens; the port is the real one if the configuration asked for any.
+    pub addr: SocketAddr,
+    pub store: Store,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Service {
+    /// Opens everything the configuration names and starts; listening when this returns.
+    pub async fn start(config: &Config, clock: &Clock, halves: Halves) -> anyhow::Result<Self> {
+        let settings = config.server.settings();
+        // Bound first: a port that is taken is told before the database is touched.
+        let public = bind(settings.listen, "server.listen").await?;
+        let admin = match settings.admin_listen {
+            Some(addr) => Some(bind(addr, "server.admin_listen").await?),
+            None => None,
+        };
+        let addr = public.local_addr()?;
+        let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+        let metrics = Metrics::install()?;
+        let store = ready::open_store(config, clock).await?;
+        let issuers = ready::issuers(config, &store, clock)?;
+        let parts = Parts {
+            recognizer: Arc::new(ready::recognizer(config)?),
+            fingerprints: Arc::new(ready::fingerprint_ring(config)?),
+            issuers: issuers.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            max_records: settings.max_records,
+        };
+        let intake = Arc::new(Intake::new(ready::origins(config)?, parts)?);
+        let app = App::new(settings, intake, store.clone(), clock.clone(), metrics);
+
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        if halves == Halves::IntakeAndWork {
+            let worker = worker(config, clock, &store, issuers)?;
+            tasks.spawn(worker.run(stop.clone(), DRAIN_FOR));
+        }
+        tasks.spawn(http::serve(Listeners { public, admin }, app, stop.clone()));
+        info!(addr = %addr, "listening on http://{addr}");
+        if let Some(admin_addr) = admin_addr {
+            info!(addr = %admin_addr, "health and metrics on http://{admin_addr}");
+        }
+        Ok(Self { addr, store, stop, tasks })
+    }
+
+    /// Waits until `signal` comes, then stops in good order.
+    pub async fn run_until(mut self, signal: impl Future<Output = ()>) {
+        signal.await;
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        self.store.close().await;
+        info!("stopped; nothing accepted is lost");
+    }
+}
+
+/// The working half.
+pub fn worker(config: &Config, clock: &Clock, store: &Store, issuers: Issuers) -> anyhow::Result<Arc<Worker>> {
+    let mailer = ready::mailer(config)?;
+    // Only spreads retries over time; nothing is guarded by it.
+    #[expect(clippy::disallowed_methods, reason = "the program's edge, where randomness comes from")]
+    let seed = rand::rng().next_u64();
+    Ok(Worker::new(store.clone(), issuers, mailer, clock.clone(), config.work.settings(), Backoff::new(seed)))
+}
+
+/// Completes at the first SIGTERM or interrupt. A second one ends the process at once: nothing accepted is lost by it,
+/// the jobs under way are done again by the next process.
+pub async fn signalled() {
+    wait_for_signal().await;
+    tokio::spawn(async {
+        wait_for_signal().await;
+        std::process::exit(130);
+    });
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the signals keep their default: they end the process.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn bind(addr: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(addr)
+        .await
+        .with_context(|| format!("cannot listen on {addr}"))
+        .hint(format!("set `{key}` to an address of this machine and a free port"))
+}

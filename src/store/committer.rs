@@ -145,9 +145,7 @@ async fn commit_group(
 ) -> Option<Message> {
     // IMMEDIATE: a transaction that reads first and then writes fails at once if another process wrote in between.
     if let Err(error) = session.control("BEGIN IMMEDIATE").await {
-        // The group is not drawn from the queue for one refusal: whoever comes next may find the database free again.
-        first.answer(Err(Error::unavailable(error)));
-        return None;
+        return refuse_waiting(first, error, waiting);
     }
     let until = Instant::now() + GROUP_WITHIN;
     let (mut ran, mut broken, mut other, mut next) = (Vec::new(), None, None, Some(first));
@@ -190,17 +188,37 @@ async fn commit_group(
             }
             let shared: Arc<dyn std::error::Error + Send + Sync> = Arc::from(Box::from(error));
             for transaction in ran {
-                transaction.answer(Err(Error::unavailable(CommitFailed(Arc::clone(&shared)))));
+                transaction.answer(Err(Error::unavailable(NotCommitted(Arc::clone(&shared)))));
             }
         }
     }
     other
 }
 
+/// Another process held the database for too long. All who wait now are told, so that nobody waits for the sum of
+/// such spans; whoever comes next may find the database free again.
+fn refuse_waiting(
+    first: Box<dyn Transaction>,
+    error: sqlx::Error,
+    waiting: &mut mpsc::Receiver<Message>,
+) -> Option<Message> {
+    let shared: Arc<dyn std::error::Error + Send + Sync> = Arc::from(Box::from(error));
+    let mut refused = Some(first);
+    while let Some(transaction) = refused.take() {
+        transaction.answer(Err(Error::unavailable(NotCommitted(Arc::clone(&shared)))));
+        match waiting.try_recv() {
+            Ok(Message::Write(next)) => refused = Some(next),
+            Ok(other) => return Some(other),
+            Err(_) => {}
+        }
+    }
+    None
+}
+
 /// The commit that several transactions shared did not happen.
 #[derive(Debug, thiserror::Error)]
 #[error("the commit failed")]
-struct CommitFailed(#[source] Arc<dyn std::error::Error + Send + Sync>);
+struct NotCommitted(#[source] Arc<dyn std::error::Error + Send + Sync>);
 
 enum Undone {
     /// This transaction left no trace; its neighbours stand.

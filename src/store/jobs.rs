@@ -4,7 +4,7 @@
 //! token changes nothing. Leases are measured by the store's clock; machines that share a database keep their clocks
 //! within a small part of a lease of each other (NTP does).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::sql::{Row, Session, Statement, Value, binds};
@@ -80,7 +80,7 @@ static RENEW: Statement = Statement::new(
      UPDATE jobs
      SET lease_until = $1
      WHERE (id, lease_token) IN {pairs $2}
-     RETURNING id",
+     RETURNING id, lease_token",
 );
 
 static HAND_BACK: Statement = Statement::new(
@@ -146,8 +146,9 @@ impl Store {
             Box::pin(async move {
                 let binds = vec![Value::from(*until), Value::pairs(leases.iter().copied())];
                 let rows = session.all(&RENEW, binds).await?;
-                let kept: Vec<JobId> = rows.iter().map(|row| row.parsed("id")).collect::<Result<_, _>>()?;
-                Ok(leases.iter().map(|(id, _)| *id).filter(|id| !kept.contains(id)).collect())
+                let kept = rows.iter().map(|row| Ok((row.parsed("id")?, row.parsed("lease_token")?)));
+                let kept: HashSet<(JobId, LeaseToken)> = kept.collect::<Result<_, Error>>()?;
+                Ok(leases.iter().filter(|lease| !kept.contains(lease)).map(|(id, _)| *id).collect())
             })
         })
         .await

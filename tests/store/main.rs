@@ -5,7 +5,18 @@
 mod db;
 mod given;
 
+mod commits;
 mod delivery;
+mod incidents;
+mod jobs;
+mod lifecycle;
+mod notices;
+mod opening;
+mod origins;
+mod secrets;
+mod settle;
+mod sweep;
+mod tokens;
 
 /// Makes two tests of each: one on SQLite, one on PostgreSQL.
 macro_rules! on_both_databases {

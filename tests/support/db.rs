@@ -68,19 +68,82 @@ impl TestDb {
         run(&self.url(), sql).await;
     }
 
+    /// Tries to run SQL behind the store's back.
+    pub async fn try_run(&self, sql: &str) -> Result<(), sqlx::Error> {
+        try_run(&self.url(), sql).await
+    }
+
+    /// The name of the type of bytes.
+    pub fn blob(&self) -> &'static str {
+        match &self.kind {
+            Kind::Postgres { .. } => "BYTEA",
+            Kind::Sqlite(_) => "BLOB",
+        }
+    }
+
+    /// Everything that a thief of the database gets: the files of SQLite, the rows of PostgreSQL.
+    pub async fn bytes(&self) -> Vec<Vec<u8>> {
+        let Some(file) = self.file() else { return self.rows().await };
+        let folder = file.parent().expect("a folder").read_dir().expect("readable");
+        folder.map(|entry| std::fs::read(entry.expect("readable").path()).expect("readable")).collect()
+    }
+
+    async fn rows(&self) -> Vec<Vec<u8>> {
+        let mut connection = sqlx::PgConnection::connect(&self.url()).await.expect("the server answers");
+        let tables: Vec<String> =
+            sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
+                .fetch_all(&mut connection)
+                .await
+                .expect("the tables");
+        let mut rows = Vec::new();
+        for table in tables {
+            // As text, bytes in their readable form: `convert_from` would fail on what is sealed.
+            let sql =
+                sqlx::AssertSqlSafe(format!("SELECT encode(convert_to(row::text, 'UTF8'), 'escape') FROM {table} row"));
+            let texts: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut connection).await.expect("the rows");
+            rows.extend(texts.into_iter().map(String::into_bytes));
+        }
+        rows
+    }
+
+    /// Ends every connection to this PostgreSQL database and refuses new ones, as a server that is away does.
+    pub async fn refuse_connections(&self) {
+        let Kind::Postgres { server, database } = &self.kind else { return };
+        run(server, &format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false")).await;
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'");
+        run(server, &end).await;
+    }
+
+    pub async fn allow_connections(&self) {
+        let Kind::Postgres { server, database } = &self.kind else { return };
+        run(server, &format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true")).await;
+    }
+
     /// Reads one number behind the store's back.
     pub async fn number(&self, sql: &str) -> i64 {
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        self.numbers(&[sql]).await[0]
+    }
+
+    /// Reads several, one after the other.
+    pub async fn numbers(&self, statements: &[&str]) -> Vec<i64> {
+        let mut numbers = Vec::new();
         match &self.kind {
             Kind::Postgres { .. } => {
                 let mut connection = sqlx::PgConnection::connect(&self.url()).await.expect("the server answers");
-                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
+                for sql in statements {
+                    let sql = sqlx::query_scalar(sqlx::AssertSqlSafe((*sql).to_owned()));
+                    numbers.push(sql.fetch_one(&mut connection).await.expect("a number"));
+                }
             }
             Kind::Sqlite(_) => {
                 let mut connection = sqlx::SqliteConnection::connect(&self.url()).await.expect("the file opens");
-                sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("a number")
+                for sql in statements {
+                    let sql = sqlx::query_scalar(sqlx::AssertSqlSafe((*sql).to_owned()));
+                    numbers.push(sql.fetch_one(&mut connection).await.expect("a number"));
+                }
             }
         }
+        numbers
     }
 }
 
@@ -115,13 +178,18 @@ fn server_url() -> String {
 }
 
 async fn run(url: &str, sql: &str) {
+    try_run(url, sql).await.expect("the statement runs");
+}
+
+async fn try_run(url: &str, sql: &str) -> Result<(), sqlx::Error> {
     let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
     if url.starts_with("sqlite:") {
         let mut connection = sqlx::SqliteConnection::connect(url).await.expect("the file opens");
-        sql.execute(&mut connection).await.expect("the statement runs");
+        sql.execute(&mut connection).await?;
     } else {
         let mut connection = sqlx::PgConnection::connect(url).await.expect("the server answers");
-        sql.execute(&mut connection).await.expect("the statement runs");
-        connection.close().await.expect("the connection closes");
+        sql.execute(&mut connection).await?;
+        connection.close().await?;
     }
+    Ok(())
 }

@@ -1,0 +1,124 @@
+//! Notices.
+
+use std::time::Duration;
+
+use stanch::incident::{Actor, State, Step};
+use stanch::store::{Claimed, Composed, Error, Notice, Store};
+
+use crate::given::*;
+use crate::on_both_databases;
+
+fn worker() -> Actor {
+    Actor::Worker("host-1".into())
+}
+
+/// A delivery whose tokens belong to these owners and were all revoked; returns the claimed notify jobs.
+async fn revoked_of(store: &Store, owners: &[&str], now: stanch::clock::Timestamp) -> Vec<Claimed> {
+    let seeds: Vec<String> = (0..owners.len()).map(|seed| seed.to_string()).collect();
+    opened(store, delivery(&seeds.iter().map(String::as_str).collect::<Vec<_>>(), now)).await;
+    for (verify, owner) in claim(store, 100).await.iter().zip(owners) {
+        let issued = issued(&verify.incident.id.to_string(), (!owner.is_empty()).then_some(*owner));
+        store.settle(verify, found_live(verify, now, issued)).await.expect("settled");
+    }
+    for revoke in claim(store, 100).await {
+        store.settle(&revoke, revoked(&revoke, now)).await.expect("settled");
+    }
+    let notify = claim(store, 100).await;
+    assert!(notify.iter().all(|claimed| claimed.step == Step::Notify));
+    notify
+}
+
+fn ready(composed: Composed) -> Notice {
+    match composed {
+        Composed::Ready(notice) => notice,
+        other => panic!("{other:?}"),
+    }
+}
+
+on_both_databases! {
+    async fn tokens_of_one_owner_in_one_delivery_are_one_mail(db) {
+        let store = db.open().await;
+        let now = db.clock.now();
+        let jobs = revoked_of(&store, &["ada@owner.example", "bob@owner.example", "ada@owner.example"], now).await;
+        let mut notices = Vec::new();
+        for job in &jobs {
+            match store.compose(job, now).await {
+                Ok(composed) => notices.push((job, ready(composed))),
+                Err(error) => assert!(matches!(error, Error::LeaseLost), "{error:?}"),
+            }
+        }
+        let mut items: Vec<usize> = notices.iter().map(|(_, notice)| notice.items.len()).collect();
+        items.sort_unstable();
+        assert_eq!(items, [1, 2]);
+        assert!(notices.iter().flat_map(|(_, notice)| &notice.items).all(|item| item.occurrences.len() == 1));
+        for (job, notice) in &notices {
+            store.settle_notice(job, notice.id, worker()).await.expect("settled");
+            let again = store.settle_notice(job, notice.id, worker()).await;
+            assert!(matches!(again, Err(Error::LeaseLost)), "{again:?}");
+        }
+        let closing = claim(&store, 10).await;
+        assert_eq!(closing.iter().filter(|claimed| claimed.step == Step::Close).count(), 3);
+        assert_eq!(db.number("SELECT count(*) FROM notices WHERE state = 'sent'").await, 2);
+        assert_eq!(db.number("SELECT count(*) FROM events WHERE kind = 'notified'").await, 3);
+    }
+
+    async fn a_worker_that_died_after_mailing_leaves_the_same_notice_to_the_next(db) {
+        let store = db.open().await;
+        let now = db.clock.now();
+        let jobs = revoked_of(&store, &["ada@owner.example", "ada@owner.example"], now).await;
+        let first = ready(store.compose(&jobs[0], now).await.expect("composed"));
+        db.clock.advance(LEASE);
+        assert_eq!(store.sweep().await.expect("swept").requeued, 0, "one job stands for both");
+        let next = claim(&store, 10).await;
+        assert_eq!(next.len(), 1, "one job stands for both");
+        let again = ready(store.compose(&next[0], now).await.expect("composed"));
+        assert_eq!((again.id, again.created_at, again.items.len()), (first.id, first.created_at, 2));
+        let late = store.settle_notice(&jobs[0], first.id, worker()).await;
+        assert!(matches!(late, Err(Error::LeaseLost)), "{late:?}");
+        store.settle_notice(&next[0], again.id, worker()).await.expect("settled");
+    }
+
+    async fn a_mail_waits_for_the_other_tokens_of_its_delivery_but_not_for_ever(db) {
+        let store = db.open().await;
+        let now = db.clock.now();
+        opened(&store, delivery(&["a", "b"], now)).await;
+        let verify = claim_one(&store).await;
+        store.settle(&verify, found_live(&verify, now, issued("t1", Some("ada@owner.example")))).await.expect("settled");
+        let steps = claim(&store, 10).await;
+        let revoke = steps.iter().find(|claimed| claimed.step == Step::Revoke).expect("due");
+        store.settle(revoke, revoked(revoke, now)).await.expect("settled");
+        let notify = claim_one(&store).await;
+        let until = now.plus(Duration::from_secs(5));
+        assert!(matches!(store.compose(&notify, until).await, Ok(Composed::Wait)));
+        db.clock.advance(Duration::from_secs(5));
+        assert_eq!(ready(store.compose(&notify, until).await.expect("composed")).items.len(), 1);
+    }
+
+    async fn an_owner_without_an_address_is_nobody_to_mail(db) {
+        let store = db.open().await;
+        let now = db.clock.now();
+        let jobs = revoked_of(&store, &[""], now).await;
+        assert!(matches!(store.compose(&jobs[0], now).await, Ok(Composed::NoAddress)));
+    }
+
+    async fn a_mail_that_cannot_be_delivered_waits_for_a_person_and_a_retry_is_a_new_mail(db) {
+        let store = db.open().await;
+        let now = db.clock.now();
+        let jobs = revoked_of(&store, &["ada@owner.example", "ada@owner.example"], now).await;
+        let first = ready(store.compose(&jobs[0], now).await.expect("composed"));
+        store.abandon_notice(&jobs[0], first.id, "no such mailbox", worker()).await.expect("abandoned");
+        assert!(claim(&store, 10).await.is_empty());
+        for item in &first.items {
+            let incident = store.incident(item.incident.id).await.expect("read").expect("there");
+            assert_eq!(incident.state, State::Stuck { step: Step::Notify, reason: "no such mailbox".into() });
+            let retried = store.intervene(incident.id, Actor::Operator("root".into()), |incident| {
+                incident.retry().map(|_| Vec::new())
+            });
+            retried.await.expect("retried");
+        }
+        let jobs = claim(&store, 10).await;
+        let second = ready(store.compose(&jobs[0], now).await.expect("composed"));
+        assert_ne!(second.id, first.id);
+        assert_eq!(second.items.len(), 2);
+    }
+}

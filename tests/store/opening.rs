@@ -1,0 +1,99 @@
+//! Opening a database.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::db::{TestDb, seal_ring};
+use crate::given::*;
+use crate::on_both_databases;
+
+on_both_databases! {
+    async fn a_schema_of_a_newer_version_is_refused_and_left_alone(db) {
+        db.open().await.close().await;
+        db.run(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             SELECT 9999, 'future', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
+        )
+        .await;
+        let refused = db.try_open(seal_ring("s1", &[])).await.err().expect("refused").to_string();
+        assert!(refused.contains("schema 9999") && refused.contains("newer"), "{refused}");
+    }
+
+    async fn a_schema_made_from_another_text_is_refused(db) {
+        db.open().await.close().await;
+        db.run("UPDATE _sqlx_migrations SET checksum = CAST('' AS BYTEA)".replace("BYTEA", db.blob()).as_str()).await;
+        let refused = db.try_open(seal_ring("s1", &[])).await.err().expect("refused").to_string();
+        assert!(refused.contains("another text"), "{refused}");
+    }
+
+    async fn several_that_open_a_new_database_at_once_all_succeed(db) {
+        let (one, two, three) = tokio::join!(db.open(), db.open(), db.open());
+        for store in [one, two, three] {
+            store.ping().await.expect("it answers");
+            store.close().await;
+        }
+    }
+
+    async fn a_second_process_reads_and_writes_beside_the_first(db) {
+        let (serve, command) = (db.open().await, db.open().await);
+        let now = db.clock.now();
+        let opened_there = opened(&serve, delivery(&["a"], now)).await;
+        assert!(command.incident(opened_there[0]).await.expect("read").is_some());
+        let (one, two) = tokio::join!(opened(&serve, delivery(&["b"], now)), opened(&command, delivery(&["c"], now)));
+        assert_eq!((one.len(), two.len()), (1, 1));
+    }
+
+    async fn two_keys_of_one_id_are_refused(db) {
+        let refused = db.try_open(seal_ring("s1", &["s1"])).await.err().expect("refused").to_string();
+        assert!(refused.contains("two sealing keys have the id `s1`"), "{refused}");
+    }
+
+    async fn an_audit_event_is_never_changed_or_deleted(db) {
+        let store = db.open().await;
+        opened(&store, delivery(&["a"], db.clock.now())).await;
+        for sql in ["UPDATE events SET actor = 'nobody'", "DELETE FROM events"] {
+            let refused = db.try_run(sql).await.expect_err("refused");
+            assert!(refused.to_string().contains("never"), "{refused}");
+        }
+        assert_eq!(db.number("SELECT count(*) FROM events WHERE actor <> 'nobody'").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn only_its_owner_can_read_the_file_and_its_log() {
+    let db = TestDb::sqlite();
+    let store = db.open().await;
+    opened(&store, delivery(&["a"], db.clock.now())).await;
+    let file = db.file().expect("a file");
+    for name in [file.clone(), file.with_extension("db-wal")] {
+        let mode = std::fs::metadata(&name).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", name.display());
+    }
+}
+
+#[tokio::test]
+async fn a_new_data_folder_is_private() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("new/data");
+    let settings = stanch::store::Settings {
+        url: format!("sqlite:{}", data.join("stanch.db").display()),
+        max_connections: 1,
+        keep_reports_for: crate::db::KEEP_REPORTS_FOR,
+    };
+    stanch::store::Store::open(&settings, seal_ring("s1", &[]), stanch::clock::Clock::system()).await.expect("opens");
+    assert_eq!(std::fs::metadata(data).expect("made").permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_url_of_no_known_database_is_refused_without_repeating_it() {
+    for url in ["mysql://root:hunter2@db/stanch", "sqlite:", "sqlite::memory:", "postgres://%zz:hunter2@"] {
+        let settings = stanch::store::Settings {
+            url: url.into(),
+            max_connections: 1,
+            keep_reports_for: crate::db::KEEP_REPORTS_FOR,
+        };
+        let opened = stanch::store::Store::open(&settings, seal_ring("s1", &[]), stanch::clock::Clock::system()).await;
+        let refused = opened.err().expect("refused");
+        assert!(matches!(refused, stanch::store::OpenError::Refused(_)), "{url}: {refused:?}");
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
+    }
+}

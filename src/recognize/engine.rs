@@ -12,7 +12,8 @@ use super::context::Words;
 use super::matcher::{self, Ends};
 use super::plan::{self, ALPHABETS, Noticed};
 use super::resolve::{self, Hit, Rank};
-use super::runs::{MIN_RUN, Runs};
+use super::runs::Runs;
+use super::starts::Starts;
 use super::{Error, Scratch};
 use crate::token::Confidence;
 use crate::token::catalogue::{Check, Group, Kind, MAX_BLOCK, Proof};
@@ -29,9 +30,12 @@ pub enum ContextKinds {
 /// All kinds, ready to be looked for.
 pub struct Engine {
     details: Vec<Detail>,
-    in_run: Option<(AhoCorasick, Vec<Vec<Use>>)>,
-    words: Option<(AhoCorasick, Vec<Vec<WordUse>>)>,
-    bare: [Vec<Bare>; ALPHABETS.len()],
+    starts: Starts,
+    inner: Option<Automaton<Use>>,
+    /// Shortest run that any token with an inner literal stands in.
+    inner_min: usize,
+    words: Option<Automaton<WordUse>>,
+    bare: [Bares; ALPHABETS.len()],
     context: Option<Words>,
 }
 
@@ -62,11 +66,21 @@ struct Bare {
     max: usize,
 }
 
+/// The kinds without a literal, of one alphabet.
+#[derive(Default)]
+struct Bares {
+    kinds: Vec<Bare>,
+    /// The shortest token of any of them.
+    min: usize,
+}
+
 impl Engine {
     pub fn new(kinds: &[Kind]) -> Result<Self, Error> {
-        let mut in_run: BTreeMap<String, Vec<Use>> = BTreeMap::new();
+        let mut starts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut inner: BTreeMap<String, Vec<Use>> = BTreeMap::new();
+        let mut inner_min = usize::MAX;
         let mut words: BTreeMap<String, Vec<WordUse>> = BTreeMap::new();
-        let mut bare: [Vec<Bare>; ALPHABETS.len()] = Default::default();
+        let mut bare: [Bares; ALPHABETS.len()] = Default::default();
         let mut context = Vec::new();
         let mut details = Vec::with_capacity(kinds.len());
         for (index, kind) in kinds.iter().enumerate() {
@@ -79,12 +93,22 @@ impl Engine {
             let noticed = plan::notice(kind).ok_or_else(|| Error::Unnoticeable(kind.id.to_string()))?;
             let mut word = |text: &str, used: WordUse| words.entry(text.to_owned()).or_default().push(used);
             match noticed {
-                Noticed::InRun { texts, before } => {
+                Noticed::InRun { texts, before: (0, 0), .. } => {
                     for text in texts {
-                        in_run.entry(text).or_default().push(Use { kind: index, before });
+                        starts.entry(text).or_default().push(index);
                     }
                 }
-                Noticed::Bare { alphabet, min, max } => bare[alphabet].push(Bare { kind: index, min, max }),
+                Noticed::InRun { texts, before, run } => {
+                    inner_min = inner_min.min(run);
+                    for text in texts {
+                        inner.entry(text).or_default().push(Use { kind: index, before });
+                    }
+                }
+                Noticed::Bare { alphabet, min, max } => {
+                    let bares = &mut bare[alphabet];
+                    bares.min = if bares.kinds.is_empty() { min } else { min.min(bares.min) };
+                    bares.kinds.push(Bare { kind: index, min, max });
+                }
                 Noticed::ByWord { texts, before } => {
                     for text in &texts {
                         word(text, WordUse::Token(Use { kind: index, before }));
@@ -105,7 +129,9 @@ impl Engine {
         }
         Ok(Self {
             details,
-            in_run: automaton(in_run, MatchKind::Standard)?,
+            starts: Starts::new(starts),
+            inner: automaton(inner, MatchKind::Standard)?,
+            inner_min,
             words: automaton(words, MatchKind::LeftmostLongest)?,
             bare,
             context: Words::new(&context).map_err(|_| Error::TooLarge)?,
@@ -183,7 +209,16 @@ impl Search<'_, '_> {
 
     /// The kinds whose literal is in the run.
     fn anchors(&mut self, start: usize, end: usize) {
-        let Some((automaton, uses)) = &self.engine.in_run else { return };
+        let engine = self.engine;
+        engine.starts.find(self.haystack, start, end, |kind, at| {
+            if let Some(hit) = self.candidate(kind, at) {
+                self.push_in_context(hit);
+            }
+        });
+        if end - start < engine.inner_min {
+            return;
+        }
+        let Some((automaton, uses)) = &engine.inner else { return };
         for hit in automaton.find_overlapping_iter(&self.haystack[start..end]) {
             for used in &uses[hit.pattern().as_usize()] {
                 self.anchored(*used, start + hit.start());
@@ -213,24 +248,21 @@ impl Search<'_, '_> {
             _ => None,
         };
         for (alphabet, bare) in ALPHABETS.iter().zip(&self.engine.bare) {
-            if bare.is_empty() {
+            if bare.kinds.is_empty() {
                 continue;
             }
-            let mut from = start;
-            while from + MIN_RUN <= end {
-                let len = self.haystack[from..end].iter().take_while(|byte| alphabet.has(**byte)).count();
-                self.piece(bare, from, from + len);
-                if let Some(inner) = after_escape.filter(|at| from == start && *at < from + len) {
-                    self.piece(bare, inner, from + len);
+            for piece in Runs::pieces(self.haystack, start..end, *alphabet, bare.min) {
+                self.piece(&bare.kinds, piece.start, piece.end);
+                if let Some(inner) = after_escape.filter(|at| piece.start == start && *at < piece.end) {
+                    self.piece(&bare.kinds, inner, piece.end);
                 }
-                from += len + 1;
             }
         }
     }
 
     fn piece(&mut self, bare: &[Bare], start: usize, end: usize) {
         let len = end - start;
-        if len < MIN_RUN || !self.haystack[start..end].iter().any(u8::is_ascii_digit) {
+        if !self.haystack[start..end].iter().any(u8::is_ascii_digit) {
             return;
         }
         self.scratch.candidates.clear();
@@ -271,15 +303,16 @@ impl Search<'_, '_> {
         self.scratch.hits.extend(nearest.map(|distance| hit.near(distance)));
     }
 
-    /// A token of the kind on the rest of the line behind its word.
+    /// A token of the kind behind its word, on the same line or the next.
     fn near_word(&mut self, kind: usize, from: usize) {
         const REACH: usize = 96;
         if self.sought == ContextKinds::Skipped {
             return;
         }
         let ahead = &self.haystack[from..self.haystack.len().min(from + REACH)];
-        let line = ahead.iter().position(|byte| *byte == b'\n').unwrap_or(ahead.len());
-        let hit = (from..from + line).find_map(|start| self.candidate(kind, start));
+        let mut breaks = ahead.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let lines = breaks.nth(1).map_or(ahead.len(), |(second, _)| second);
+        let hit = (from..from + lines).find_map(|start| self.candidate(kind, start));
         if let Some(hit) = hit {
             self.scratch.hits.push(hit.near(hit.start - from));
         }

@@ -37,7 +37,9 @@ pub fn identify(recognizer: &Recognizer, sent: &str) -> Identified {
     let found = lenient_macaroon(recognizer, &text)
         .or_else(|| best(recognizer, text.as_bytes(), &mut scratch))
         .or_else(|| folded(recognizer, &text, &mut scratch))
-        .or_else(|| accepted(recognizer, text.as_bytes(), &mut scratch));
+        .or_else(|| accepted(recognizer, text.as_bytes(), &mut scratch))
+        // A header may itself be what was reported, or a block whose marker ends in a quote.
+        .or_else(|| best(recognizer, sent.as_bytes(), &mut scratch));
     found.map_or(Identified::Unrecognized, Identified::Recognized)
 }
 

@@ -16,7 +16,8 @@ use super::runs::MIN_RUN;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Noticed {
     /// One of the texts stands in a run, `before` bytes behind the start of the token.
-    InRun { texts: Vec<String>, before: (usize, usize) },
+    /// The run has `run` characters at least.
+    InRun { texts: Vec<String>, before: (usize, usize), run: usize },
     /// A whole piece of a run in this alphabet has a length that fits.
     Bare { alphabet: usize, min: usize, max: usize },
     /// As `InRun`, anywhere.
@@ -56,7 +57,7 @@ pub fn notice(kind: &Kind) -> Option<Noticed> {
             .max_by_key(|found| (found.len().min(4), usize::MAX - found.before.1, found.len()))
     };
     if let Some(found) = best(true) {
-        return Some(Noticed::InRun { texts: found.texts.clone(), before: found.before });
+        return Some(Noticed::InRun { texts: found.texts.clone(), before: found.before, run: found.run });
     }
     let (min, max) = (parts.iter().map(Part::min_len).sum(), parts.iter().map(Part::max_len).sum());
     let alphabet = ALPHABETS.iter().position(|alphabet| parts.iter().all(|part| part.is_within(*alphabet)));
@@ -177,16 +178,16 @@ mod tests {
         notice(&Kind::own("k", "i", "n", shape, None).expect("the shape is right"))
     }
 
-    fn in_run(texts: &[&str], before: (usize, usize)) -> Noticed {
-        Noticed::InRun { texts: texts.iter().map(|text| (*text).to_owned()).collect(), before }
+    fn in_run(texts: &[&str], before: (usize, usize), run: usize) -> Noticed {
+        Noticed::InRun { texts: texts.iter().map(|text| (*text).to_owned()).collect(), before, run }
     }
 
     #[test]
     fn a_start_worth_looking_for_is_preferred_to_an_inner_literal() {
-        assert_eq!(of("npm_{b62:36}"), Some(in_run(&["npm_"], (0, 0))));
-        assert_eq!(of("dd{=p|w}_{b62:36}"), Some(in_run(&["ddp_", "ddw_"], (0, 0))));
-        assert_eq!(of("{b62:14}.atlasv1.{b62:67}"), Some(in_run(&[".atlasv1."], (14, 14))));
-        assert_eq!(of("{=sk|rk}_live_{b62:24}"), Some(in_run(&["sk_live_", "rk_live_"], (0, 0))));
+        assert_eq!(of("npm_{b62:36}"), Some(in_run(&["npm_"], (0, 0), 40)));
+        assert_eq!(of("dd{=p|w}_{b62:36}"), Some(in_run(&["ddp_", "ddw_"], (0, 0), 40)));
+        assert_eq!(of("{b62:14}.atlasv1.{b62:67}"), Some(in_run(&[".atlasv1."], (14, 14), 90)));
+        assert_eq!(of("{=sk|rk}_live_{b62:24}"), Some(in_run(&["sk_live_", "rk_live_"], (0, 0), 32)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod charset;
 pub mod checksum;
 pub mod encoding;
 mod fingerprint;
+pub mod generate;
 pub mod jwt;
 mod kind;
 pub mod macaroon;
@@ -16,5 +17,6 @@ mod secret;
 pub mod shape;
 
 pub use fingerprint::{Fingerprint, FingerprintKey, FingerprintRing};
+pub use generate::generate;
 pub use kind::{Confidence, KindId};
 pub use secret::Secret;

@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use stanch::recognize::Recognizer;
+use stanch::token::catalogue::{Kind, Proof};
+use stanch::token::{Confidence, KindId};
 
-use super::*;
-use crate::token::catalogue::Proof;
+use crate::found;
 
 #[derive(Deserialize)]
 struct Samples {
@@ -50,14 +52,6 @@ fn samples() -> BTreeMap<String, Samples> {
 
 fn reveal(hidden: &str) -> String {
     hidden.chars().rev().filter(|char| *char != '·').collect()
-}
-
-fn found(recognizer: &Recognizer, text: &str) -> Vec<(String, Confidence, String)> {
-    let mut found = Vec::new();
-    recognizer.scan(text.as_bytes(), &mut Scratch::new(), |one| {
-        found.push((one.kind.to_string(), one.confidence, String::from_utf8_lossy(one.text).into_owned()));
-    });
-    found
 }
 
 fn only(kind: &Kind) -> Recognizer {

@@ -1,0 +1,50 @@
+//! The fuzz targets' checks, run on made-up inputs, so that they hold where no fuzzer is at hand.
+
+#[path = "../../fuzz/src/checks.rs"]
+mod checks;
+
+use proptest::prelude::*;
+
+/// Text with the pieces that tokens are made of, and noise.
+fn token_like() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        "npm_|ghp_|pypi-AgE|eyJ|glpat-|AgE|AKIA|acme_pat_|-----BEGIN PGP PRIVATE KEY BLOCK-----|JQQJ99|\\+ASt|8Q~|Basic |://"
+            .prop_map(String::into_bytes),
+        "[A-Za-z0-9]{1,80}".prop_map(String::into_bytes),
+        "[0-9a-f]{8,64}".prop_map(String::into_bytes),
+        "[ -~\n]{0,20}".prop_map(String::into_bytes),
+        proptest::collection::vec(any::<u8>(), 0..40),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn recognizing_any_bytes_keeps_its_promises(bytes in token_like()) {
+        checks::recognize(&bytes);
+    }
+
+    #[test]
+    fn identifying_any_text_keeps_its_promises(bytes in token_like()) {
+        checks::identify(&bytes);
+    }
+
+    #[test]
+    fn reading_any_macaroon_keeps_its_promises(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), tail in any::<u8>()) {
+        checks::macaroon(&bytes);
+        // Nearly one: version, identifier, signature.
+        let mut nearly = vec![2, 2, tail % 40];
+        nearly.append(&mut bytes);
+        checks::macaroon(&nearly);
+    }
+
+    #[test]
+    fn no_checksum_rule_panics(bytes in token_like()) {
+        checks::checksum(&bytes);
+    }
+
+    #[test]
+    fn no_shape_panics(text in "[a-z{}:=|0-9-]{0,60}|\\PC{0,40}|(\\{(b62|hexl|uuid|=a|=b):?[0-9]{0,6}(-[0-9]{1,6})?(:checksum)?\\}){0,30}") {
+        checks::shape(text.as_bytes());
+    }
+}

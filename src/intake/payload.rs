@@ -231,3 +231,157 @@ impl Visitor<'_> for BytesVisitor {
         Ok(bytes.to_vec())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn one(record: &str) -> Record {
+        let body = format!("[{record}]");
+        let mut records = parse(body.as_bytes(), 10).expect("an array of records");
+        assert_eq!(records.len(), 1);
+        records.pop().expect("one")
+    }
+
+    fn token(record: &Record) -> Result<&str, Malformed> {
+        record.token.as_ref().map(|token| token.as_str()).map_err(|reason| *reason)
+    }
+
+    #[test]
+    fn a_record_is_read_with_its_four_fields() {
+        let record = one(r#"{"token":"t","type":"some_type","url":"https://example.com/","source":"commit"}"#);
+        assert_eq!(token(&record), Ok("t"));
+        assert_eq!(record.sent_type.as_deref(), Some("some_type"));
+        let place =
+            Place { sent_type: "some_type".into(), url: "https://example.com/".into(), source: "commit".into() };
+        assert_eq!(record.place(), place);
+    }
+
+    #[test]
+    fn what_is_no_array_of_records_is_refused() {
+        for body in
+            ["", " ", "{}", "null", "\"text\"", "7", "[", "[1,]", "[{}", "[{}] x", "[{}][{}]", "\u{feff}[{}]", "nul"]
+        {
+            assert_eq!(parse(body.as_bytes(), 10).err(), Some(BadPayload::NotAnArray), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_array_is_refused() {
+        assert_eq!(parse(b"[]", 10).err(), Some(BadPayload::Empty));
+        assert_eq!(parse(b" [ ] ", 10).err(), Some(BadPayload::Empty));
+    }
+
+    #[test]
+    fn one_record_more_than_the_limit_is_too_many() {
+        assert_eq!(parse(br#"[{},{},{}]"#, 3).map(|records| records.len()).ok(), Some(3));
+        assert_eq!(parse(br#"[{},{},{},{}]"#, 3).err(), Some(BadPayload::TooManyRecords(3)));
+    }
+
+    #[test]
+    fn a_bad_record_costs_only_itself() {
+        let body = br#"[null, 7, "text", [], {}, {"token":null}, {"token":7}, {"token":""}, {"token":{"a":1}}, {"token":"good"}]"#;
+        let records = parse(body, 100).expect("an array");
+        let read: Vec<_> = records.iter().map(token).collect();
+        let expected = [
+            Err(Malformed::NotAnObject),
+            Err(Malformed::NotAnObject),
+            Err(Malformed::NotAnObject),
+            Err(Malformed::NotAnObject),
+            Err(Malformed::NoToken),
+            Err(Malformed::NoToken),
+            Err(Malformed::NotText),
+            Err(Malformed::NoToken),
+            Err(Malformed::NotText),
+            Ok("good"),
+        ];
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn everything_but_the_token_may_be_missing_null_or_nonsense() {
+        for rest in ["", r#","type":null,"url":null,"source":null"#, r#","type":7,"url":[],"source":{},"extra":[[[]]]"#]
+        {
+            let record = one(&format!(r#"{{"token":"t"{rest}}}"#));
+            assert_eq!(token(&record), Ok("t"));
+            assert_eq!(record.place(), Place::default());
+        }
+    }
+
+    #[test]
+    fn of_a_repeated_key_the_last_counts_and_an_escaped_key_is_the_same_key() {
+        assert_eq!(token(&one(r#"{"token":"first","token":"last"}"#)), Ok("last"));
+        assert_eq!(token(&one(r#"{"\u0074oken":"t"}"#)), Ok("t"));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_spoils_a_token_but_not_an_url() {
+        let record = one(r#"{"token":"t","url":"https://example.com/\ud800x","\udc00":1}"#);
+        assert_eq!(token(&record), Ok("t"));
+        assert!(record.place().url.starts_with("https://example.com/\u{fffd}"));
+        assert_eq!(token(&one(r#"{"token":"t\ud800"}"#)), Err(Malformed::NotUnicode));
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf_8_spoil_only_their_own_record() {
+        let body = [&b"[{\"token\":\"a\xff\"},{\"token\":\"b\",\"url\":\"\xc3\"},{\"token\":\"c\"}]"[..]].concat();
+        let records = parse(&body, 10).expect("an array");
+        let read: Vec<_> = records.iter().map(token).collect();
+        assert_eq!(read, [Err(Malformed::NotUnicode), Ok("b"), Ok("c")]);
+    }
+
+    #[test]
+    fn nul_is_part_of_a_token_and_replaced_in_a_place() {
+        let record = one(r#"{"token":"t\u0000","url":"u\u0000"}"#);
+        assert_eq!(token(&record), Ok("t\0"));
+        assert_eq!(record.place().url, "u\u{fffd}");
+    }
+
+    #[test]
+    fn a_place_is_kept_as_sent_up_to_a_bound() {
+        let long = "ä".repeat(20_000);
+        let record = one(&format!(r#"{{"token":"t","url":"{long}","type":"{long}"}}"#));
+        assert_eq!(record.place().url.len(), Record::MAX_URL);
+        assert_eq!(record.place().sent_type.len(), Record::MAX_WORD);
+        assert_eq!(record.sent_type.as_deref(), Some(long.as_str()), "feedback echoes all of it");
+        assert_eq!(one(r#"{"token":"t","url":" javascript:alert(1)"}"#).place().url, " javascript:alert(1)");
+    }
+
+    #[test]
+    fn depth_is_no_danger() {
+        let open = "[".repeat(1_000_000);
+        assert_eq!(parse(open.as_bytes(), 10).err(), Some(BadPayload::NotAnArray));
+        let deep = format!(
+            r#"{{"token":"t","url":{}{},"x":{}{}}}"#,
+            "[".repeat(200_000),
+            "]".repeat(200_000),
+            "[".repeat(9),
+            "]".repeat(9)
+        );
+        assert_eq!(token(&one(&deep)), Ok("t"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_parser_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&body, 10);
+        }
+
+        #[test]
+        fn nothing_inside_an_array_makes_the_parser_panic(inside in r#"[\[\]{}",:\\u0-9a-f \x00-\x7fdtoken]{0,80}"#) {
+            let _ = parse(format!("[{{\"token\":\"{inside}\"}}]").as_bytes(), 10);
+            let _ = parse(format!("[{inside}]").as_bytes(), 10);
+        }
+
+        #[test]
+        fn any_text_comes_through_as_it_was_sent(text in any::<String>()) {
+            prop_assume!(!text.is_empty());
+            let body = serde_json::json!([{ "token": text, "type": text }]).to_string();
+            let records = parse(body.as_bytes(), 10).expect("an array");
+            prop_assert_eq!(token(&records[0]), Ok(text.as_str()));
+            prop_assert_eq!(records[0].sent_type.as_deref(), Some(text.as_str()));
+        }
+    }
+}

@@ -173,3 +173,279 @@ fn standard_alphabet(text: &str) -> String {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use p256::ecdsa::SigningKey;
+    use p256::ecdsa::signature::Signer;
+    use p256::elliptic_curve::Generate;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Published {
+        key: Vec<PublishedKey>,
+        vector: Vec<Vector>,
+    }
+
+    #[derive(Deserialize)]
+    struct PublishedKey {
+        name: String,
+        id: String,
+        pem: String,
+    }
+
+    #[derive(Deserialize)]
+    struct Vector {
+        name: String,
+        key: String,
+        body: String,
+        sha256: Option<String>,
+        signature: String,
+        holds: bool,
+    }
+
+    fn published() -> Published {
+        toml::from_str(include_str!("../../fixtures/github/vectors.toml")).expect("the fixture is TOML")
+    }
+
+    fn key(name: &str) -> PublicKey {
+        let published = published();
+        let found = published.key.iter().find(|key| key.name == name).expect("the fixture has the key");
+        PublicKey::from_pem(&found.pem).expect("a published key")
+    }
+
+    fn vector(name: &str) -> Vector {
+        published().vector.into_iter().find(|vector| vector.name == name).expect("the fixture has the vector")
+    }
+
+    fn check(key: &PublicKey, body: &[u8], signature: &str) -> Result<(), BadSignature> {
+        verify(key, &BodyDigest::of(body), &Signature::parse(signature, Base64Form::Strict)?)
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
+        let integer = |bytes: &[u8]| [&[2, u8::try_from(bytes.len()).expect("short")], bytes].concat();
+        let pair = [integer(r), integer(s)].concat();
+        [&[0x30, u8::try_from(pair.len()).expect("short")], pair.as_slice()].concat()
+    }
+
+    fn parse_der(der: &[u8]) -> Result<Signature, BadSignature> {
+        Signature::parse(&STRICT.encode(der), Base64Form::Strict)
+    }
+
+    #[test]
+    fn every_published_vector_is_judged_as_published() {
+        for vector in published().vector {
+            let judged = check(&key(&vector.key), vector.body.as_bytes(), &vector.signature);
+            assert_eq!(judged.is_ok(), vector.holds, "{}: {judged:?}", vector.name);
+            if let Some(sha256) = vector.sha256 {
+                assert_eq!(hex(BodyDigest::of(vector.body.as_bytes()).as_bytes()), sha256, "{}", vector.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_s_of_31_bytes_verifies() {
+        let v1 = vector("V1");
+        let der = STRICT.decode(&v1.signature).expect("base64");
+        assert_eq!(der.len(), 2 + 2 + 33 + 2 + 31);
+        assert_eq!(check(&key("K3"), v1.body.as_bytes(), &v1.signature), Ok(()));
+    }
+
+    #[test]
+    fn githubs_key_ids_are_the_hash_of_the_pem_text() {
+        for found in published().key {
+            let is_hash = hex(&Sha256::digest(found.pem.as_bytes())) == found.id;
+            assert_eq!(is_hash, ["K1", "K2", "K3"].contains(&found.name.as_str()), "{}", found.name);
+        }
+    }
+
+    #[test]
+    fn a_newline_or_a_byte_order_mark_breaks_the_signature() {
+        let (v1, key) = (vector("V1"), key("K3"));
+        for body in [format!("{}\n", v1.body), format!("{}\r\n", v1.body), format!("\u{feff}{}", v1.body)] {
+            assert_eq!(check(&key, body.as_bytes(), &v1.signature), Err(BadSignature::Mismatch));
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_the_body_breaks_the_signature() {
+        let (v2, key) = (vector("V2"), key("K2"));
+        for index in 0..v2.body.len() {
+            let mut body = v2.body.clone().into_bytes();
+            body[index] ^= 1;
+            assert_eq!(check(&key, &body, &v2.signature), Err(BadSignature::Mismatch), "byte {index}");
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_the_signature_breaks_it() {
+        let (v2, key) = (vector("V2"), key("K2"));
+        let der = STRICT.decode(&v2.signature).expect("base64");
+        for index in 0..der.len() * 8 {
+            let mut der = der.clone();
+            der[index / 8] ^= 1 << (index % 8);
+            assert!(check(&key, v2.body.as_bytes(), &STRICT.encode(der)).is_err(), "bit {index}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_strict_base64_is_refused() {
+        let v1 = vector("V1").signature;
+        let wrapped = format!("{}\n{}\n", &v1[..60], &v1[60..]);
+        let url_safe = v1.replace('+', "-").replace('/', "_");
+        assert_ne!(v1, url_safe);
+        let bad = ["bad signature", "", "=", v1.trim_end_matches('='), &wrapped, &url_safe, &format!(" {v1}"), "MEQ\0"];
+        for text in bad {
+            let refused = Signature::parse(text, Base64Form::Strict).err();
+            assert!(matches!(refused, Some(BadSignature::Base64 | BadSignature::Der)), "{text:?}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_lenient_origin_may_wrap_lines_and_drop_padding() {
+        let (v1, key) = (vector("V1"), key("K3"));
+        let wrapped = format!("{}\n{}\n", &v1.signature[..60], &v1.signature[60..]);
+        let url_safe = v1.signature.replace('+', "-").replace('/', "_");
+        for text in [wrapped.as_str(), v1.signature.trim_end_matches('='), &url_safe] {
+            let signature = Signature::parse(text, Base64Form::Lenient).expect("lenient");
+            assert_eq!(verify(&key, &BodyDigest::of(v1.body.as_bytes()), &signature), Ok(()));
+        }
+    }
+
+    #[test]
+    fn base64_of_something_else_is_refused() {
+        assert_eq!(Signature::parse("YmFkIHNpZ25hdHVyZQ==", Base64Form::Strict).err(), Some(BadSignature::Der));
+    }
+
+    #[test]
+    fn der_with_anything_too_much_or_too_little_is_refused() {
+        let good = STRICT.decode(vector("V2").signature).expect("base64");
+        assert!(parse_der(&good).is_ok());
+        let trailing = [good.as_slice(), &[0]].concat();
+        let inside = {
+            let mut bytes = [good.as_slice(), &[5, 0]].concat();
+            bytes[1] += 2;
+            bytes
+        };
+        let long_length = [&[0x30, 0x81], &good[1..]].concat();
+        let cut = &good[..good.len() - 1];
+        for bad in [trailing.as_slice(), &inside, &long_length, cut, &[], &[0x30, 0], &good[2..]] {
+            assert_eq!(parse_der(bad).err(), Some(BadSignature::Der), "{bad:02x?}");
+        }
+    }
+
+    #[test]
+    fn r_and_s_must_be_from_one_to_the_order_less_one() {
+        // The order of P-256, FIPS 186-4 section D.1.2.3.
+        let order = [
+            &[0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0][..],
+            &[0xff; 8],
+            &[0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84],
+            &[0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51],
+        ]
+        .concat();
+        let mut largest = order.clone();
+        *largest.last_mut().expect("33 bytes") -= 1;
+        assert!(parse_der(&der(&[1], &[1])).is_ok());
+        assert!(parse_der(&der(&largest, &largest)).is_ok());
+        for (r, s) in
+            [(&[0][..], &[1][..]), (&[1], &[0]), (&order, &[1]), (&[1], &order), (&[0xff], &[1]), (&[1], &[0xff])]
+        {
+            assert_eq!(parse_der(&der(r, s)).err(), Some(BadSignature::Der), "{r:02x?} {s:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_signature_with_one_key_does_not_verify_with_another() {
+        let (mine, other) = (SigningKey::generate(), SigningKey::generate());
+        let signature: p256::ecdsa::Signature = mine.sign(b"[]");
+        let text = STRICT.encode(signature.to_der().as_bytes());
+        assert_eq!(check(&PublicKey(*mine.verifying_key()), b"[]", &text), Ok(()));
+        assert_eq!(check(&PublicKey(*other.verifying_key()), b"[]", &text), Err(BadSignature::Mismatch));
+    }
+
+    #[test]
+    fn a_key_loads_whatever_its_line_ends() {
+        let pem = published().key[0].pem.clone();
+        let expected = PublicKey::from_pem(&pem).expect("published");
+        let single = {
+            let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+            format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----")
+        };
+        let glued = single.replace('\n', "");
+        for text in [pem.trim_end(), &pem.replace('\n', "\r\n"), &single, &glued, &format!("\n {pem}")] {
+            assert_eq!(PublicKey::from_pem(text).as_ref(), Ok(&expected), "{text:?}");
+        }
+        assert_eq!(PublicKey::from_spki(&expected.to_spki()), Ok(expected));
+    }
+
+    #[test]
+    fn a_key_that_is_no_p_256_key_is_refused() {
+        let pem = published().key[0].pem.clone();
+        let spki = PublicKey::from_pem(&pem).expect("published").to_spki();
+        // The object identifiers of secp256k1 and P-384 in place of that of P-256, RFC 5480 section 2.1.1.1.
+        let p256 = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+        let at = spki.windows(p256.len()).position(|window| window == p256).expect("named curve");
+        let other_curve = |oid: &[u8]| {
+            let mut der = spki.clone();
+            der.splice(at..at + p256.len(), oid.iter().copied());
+            let cut = p256.len() - oid.len();
+            der[1] -= u8::try_from(cut).expect("short");
+            der[3] -= u8::try_from(cut).expect("short");
+            der
+        };
+        assert!(PublicKey::from_spki(&other_curve(&p256)).is_ok(), "the splice itself is sound");
+        assert_eq!(PublicKey::from_spki(&other_curve(&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a])), Err(InvalidKey));
+        assert_eq!(PublicKey::from_spki(&other_curve(&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22])), Err(InvalidKey));
+        let mut off_curve = spki.clone();
+        *off_curve.last_mut().expect("a point") ^= 1;
+        assert_eq!(PublicKey::from_spki(&off_curve), Err(InvalidKey));
+        for text in ["", "key", "-----BEGIN PUBLIC KEY----------END PUBLIC KEY-----", &pem.replace("PUBLIC", "PRIVATE")]
+        {
+            assert_eq!(PublicKey::from_pem(text), Err(InvalidKey), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_id_is_short_and_plain() {
+        assert!(KeyId::parse("90a421169f0a_:+/=.-").is_ok());
+        assert!(KeyId::parse(&"a".repeat(200)).is_ok());
+        for text in ["", "a b", "ä", "a\nb", "a\"b", &"a".repeat(201)] {
+            assert_eq!(KeyId::parse(text), Err(BadSignature::KeyId), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_signature_parser_panic(text in any::<String>()) {
+            let _ = Signature::parse(&text, Base64Form::Strict);
+            let _ = Signature::parse(&text, Base64Form::Lenient);
+        }
+
+        #[test]
+        fn no_bytes_make_the_der_parser_panic_or_pass_as_two_forms(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            if parse_der(&bytes).is_ok() {
+                prop_assert_eq!(bytes[0], 0x30);
+                prop_assert_eq!(usize::from(bytes[1]), bytes.len() - 2);
+            }
+        }
+
+        #[test]
+        fn nearly_der_does_not_panic(r in proptest::collection::vec(any::<u8>(), 0..40), s in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = parse_der(&der(&r, &s));
+        }
+
+        #[test]
+        fn no_text_makes_the_key_parser_panic(text in any::<String>()) {
+            let _ = PublicKey::from_pem(&text);
+            let _ = PublicKey::from_pem(&format!("-----BEGIN PUBLIC KEY-----{text}-----END PUBLIC KEY-----"));
+        }
+    }
+}

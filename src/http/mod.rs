@@ -7,12 +7,14 @@
 //! | route | what |
 //! |---|---|
 //! | `POST /webhooks/github`, `POST /_/secrets/disclose-token` | deliveries of every configured origin |
+//! | `GET /api/v1/self` | what the token that was shown is |
 //! | `GET /livez`, `/readyz`, `/startupz` | for the supervisor and the load balancer |
 //! | `GET /metrics` | Prometheus; on the admin listener alone if there is one |
 
 mod body;
 mod edge;
 mod health;
+mod own_token;
 mod problem;
 mod serve;
 mod webhook;
@@ -30,6 +32,7 @@ pub use serve::{Listeners, serve};
 
 use crate::clock::Clock;
 use crate::intake::Intake;
+use crate::mint::Authenticator;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -78,18 +81,29 @@ pub struct App {
     pub intake: Arc<Intake>,
     pub store: Store,
     pub clock: Clock,
+    pub authenticator: Authenticator,
     pub metrics: Metrics,
     pub readiness: Arc<Readiness>,
     settings: Arc<Settings>,
     budget: body::Budget,
 }
 
+/// The ready values that the routes need.
+pub struct Parts {
+    pub intake: Arc<Intake>,
+    pub store: Store,
+    pub clock: Clock,
+    pub authenticator: Authenticator,
+    pub metrics: Metrics,
+}
+
 impl App {
-    /// The ready values the routes need; readiness asks the database and the key rings.
-    pub fn new(settings: Settings, intake: Arc<Intake>, store: Store, clock: Clock, metrics: Metrics) -> Self {
+    /// Readiness asks the database and the key rings.
+    pub fn new(settings: Settings, parts: Parts) -> Self {
+        let Parts { intake, store, clock, authenticator, metrics } = parts;
         let readiness = Arc::new(Readiness::of(store.clone(), Arc::clone(&intake)));
         let budget = body::Budget::new(&settings);
-        Self { intake, store, clock, metrics, readiness, settings: Arc::new(settings), budget }
+        Self { intake, store, clock, authenticator, metrics, readiness, settings: Arc::new(settings), budget }
     }
 }
 
@@ -98,6 +112,7 @@ pub fn router(app: &App) -> Router {
     let mut routes = Router::new()
         .route("/webhooks/github", post(webhook::receive))
         .route("/_/secrets/disclose-token", post(webhook::receive))
+        .route("/api/v1/self", get(own_token::show))
         .merge(health::routes());
     if app.settings.admin_listen.is_none() {
         routes = routes.route("/metrics", get(health::metrics));

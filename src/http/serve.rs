@@ -54,6 +54,7 @@ pub async fn serve(listeners: Listeners, app: App, stop: CancellationToken) {
     if let Some(admin) = admin {
         finish(admin, end).await;
     }
+    app.authenticator.close().await;
 }
 
 async fn finish(mut server: JoinHandle<()>, end: Instant) {

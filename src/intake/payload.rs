@@ -88,17 +88,11 @@ fn kept(text: &str, max_bytes: usize) -> String {
 /// # Errors
 /// When the body is not an array of at least one and at most `max_records` values.
 pub fn parse(body: &[u8], max_records: usize) -> Result<Vec<Record>, BadPayload> {
-    // Bytes that are no UTF-8 spoil the records they stand in and no other: replaced here, found again below.
-    let replaced;
-    let (text, spoiled) = if let Ok(text) = str::from_utf8(body) {
-        (text, false)
-    } else {
-        replaced = Zeroizing::new(String::from_utf8_lossy(body).into_owned());
-        (replaced.as_str(), true)
-    };
+    // JSON is UTF-8 (RFC 8259 section 8.1), and the digest was over these bytes: nothing is repaired.
+    let text = str::from_utf8(body).map_err(|_| BadPayload::NotAnArray)?;
     let mut limit_hit = false;
     let mut json = serde_json::Deserializer::from_str(text);
-    let records = Records { max: max_records, spoiled, limit_hit: &mut limit_hit }.deserialize(&mut json);
+    let records = Records { max: max_records, limit_hit: &mut limit_hit }.deserialize(&mut json);
     let records = match records {
         Ok(records) => records,
         Err(_) if limit_hit => return Err(BadPayload::TooManyRecords(max_records)),
@@ -108,7 +102,7 @@ pub fn parse(body: &[u8], max_records: usize) -> Result<Vec<Record>, BadPayload>
     if records.is_empty() { Err(BadPayload::Empty) } else { Ok(records) }
 }
 
-fn read_record(raw: &RawValue, spoiled: bool) -> Record {
+fn read_record(raw: &RawValue) -> Record {
     if !raw.get().starts_with('{') {
         return Record::without_token(Malformed::NotAnObject);
     }
@@ -118,14 +112,14 @@ fn read_record(raw: &RawValue, spoiled: bool) -> Record {
     };
     let plain = |raw: Option<&RawValue>| raw.and_then(text_of);
     Record {
-        token: fields.token.map_or(Err(Malformed::NoToken), |raw| read_token(raw, spoiled)),
+        token: fields.token.map_or(Err(Malformed::NoToken), read_token),
         sent_type: plain(fields.sent_type),
         url: plain(fields.url).unwrap_or_default(),
         source: plain(fields.source).unwrap_or_default(),
     }
 }
 
-fn read_token(raw: &RawValue, spoiled: bool) -> Result<Zeroizing<String>, Malformed> {
+fn read_token(raw: &RawValue) -> Result<Zeroizing<String>, Malformed> {
     match raw.get().as_bytes().first() {
         Some(b'"') => {}
         Some(b'n') => return Err(Malformed::NoToken),
@@ -133,10 +127,7 @@ fn read_token(raw: &RawValue, spoiled: bool) -> Result<Zeroizing<String>, Malfor
     }
     // Half a surrogate pair has no bytes: what was sent cannot be what leaked.
     let token = serde_json::from_str::<String>(raw.get()).map(Zeroizing::new).map_err(|_| Malformed::NotUnicode)?;
-    if token.is_empty() {
-        return Err(Malformed::NoToken);
-    }
-    if spoiled && token.contains('\u{fffd}') { Err(Malformed::NotUnicode) } else { Ok(token) }
+    if token.is_empty() { Err(Malformed::NoToken) } else { Ok(token) }
 }
 
 /// The text of a JSON string; halves of surrogate pairs become replacement characters. None for any other value.
@@ -186,7 +177,6 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
 struct Records<'a> {
     max: usize,
-    spoiled: bool,
     limit_hit: &'a mut bool,
 }
 
@@ -212,7 +202,7 @@ impl<'de> Visitor<'de> for Records<'_> {
                 *self.limit_hit = true;
                 return Err(de::Error::custom("too many records"));
             }
-            records.push(read_record(raw, self.spoiled));
+            records.push(read_record(raw));
         }
         Ok(records)
     }
@@ -325,11 +315,8 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_utf_8_spoil_only_their_own_record() {
-        let body = [&b"[{\"token\":\"a\xff\"},{\"token\":\"b\",\"url\":\"\xc3\"},{\"token\":\"c\"}]"[..]].concat();
-        let records = parse(&body, 10).expect("an array");
-        let read: Vec<_> = records.iter().map(token).collect();
-        assert_eq!(read, [Err(Malformed::NotUnicode), Ok("b"), Ok("c")]);
+    fn bytes_that_are_no_utf_8_are_no_json() {
+        assert_eq!(parse(b"[{\"token\":\"a\xff\"}]", 10).err(), Some(BadPayload::NotAnArray));
     }
 
     #[test]

@@ -1,0 +1,10 @@
+//! The receiving side of the partner protocol, over real HTTP: one file per section of the conformance checklist.
+
+mod body;
+mod door;
+mod endpoint;
+mod issuer;
+mod key_list;
+mod service;
+mod signature;
+mod transport;

@@ -17,6 +17,7 @@ use super::feedback::{Feedback, feedback, label_of};
 use super::origin;
 use super::payload::{self, Malformed, Record};
 use super::{Intake, Refusal, Signed, UNAVAILABLE_FOR};
+use crate::crash;
 use crate::id::DeliveryId;
 use crate::incident::{IssuerName, Label, Verdict};
 use crate::issuer::{Issuer, Locality, Question};
@@ -134,7 +135,10 @@ impl Intake {
 
     async fn commit(&self, delivery: NewDelivery) -> Result<(Replay, Vec<Option<Label>>), Refusal> {
         let (id, origin, reports) = (delivery.id, delivery.origin.clone(), delivery.reports.len());
-        match self.store.accept(delivery).await {
+        crash::point("accept.before_commit");
+        let committed = self.store.accept(delivery).await;
+        crash::point("accept.after_commit");
+        match committed {
             Ok(Accepted::Stored { labels, opened }) => {
                 let opened = opened.len();
                 info!(

@@ -266,8 +266,8 @@ mod tests {
 
     #[test]
     fn one_record_more_than_the_limit_is_too_many() {
-        assert_eq!(parse(br#"[{},{},{}]"#, 3).map(|records| records.len()).ok(), Some(3));
-        assert_eq!(parse(br#"[{},{},{},{}]"#, 3).err(), Some(BadPayload::TooManyRecords(3)));
+        assert_eq!(parse(b"[{},{},{}]", 3).map(|records| records.len()).ok(), Some(3));
+        assert_eq!(parse(b"[{},{},{},{}]", 3).err(), Some(BadPayload::TooManyRecords(3)));
     }
 
     #[test]

@@ -176,6 +176,8 @@ fn standard_alphabet(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use p256::ecdsa::SigningKey;
     use p256::ecdsa::signature::Signer;
     use p256::elliptic_curve::Generate;
@@ -226,7 +228,10 @@ mod tests {
     }
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     fn der(r: &[u8], s: &[u8]) -> Vec<u8> {

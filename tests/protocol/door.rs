@@ -1,5 +1,6 @@
 //! A whole receiver on loopback: real HTTP, real key endpoint, SQLite in a folder that goes away, a clock moved by hand.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -225,5 +226,8 @@ pub async fn labels(response: Response) -> Vec<(String, String)> {
 
 pub fn sha256_hex(text: &str) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha2::Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

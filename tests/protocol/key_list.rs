@@ -15,6 +15,13 @@ use crate::endpoint::Endpoint;
 
 const HOUR: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_mins(1);
+const WEEK: Duration = Duration::from_hours(7 * 24);
+const TICK: Duration = Duration::from_millis(1);
+
+/// The last instant before a span is over.
+fn just_under(span: Duration) -> Duration {
+    span.saturating_sub(TICK)
+}
 
 /// A delivery that names a key nobody lists.
 fn unknown(door: &Door, id: &str) -> Message {
@@ -47,10 +54,10 @@ async fn the_first_delivery_fetches_the_list_and_the_next_ones_do_not() {
 async fn a_list_of_exactly_its_time_to_live_is_expired() {
     let door = Door::open().await;
     assert_eq!(status(&door).await, StatusCode::OK);
-    door.clock.advance(HOUR - Duration::from_millis(1));
+    door.clock.advance(just_under(HOUR));
     assert_eq!(status(&door).await, StatusCode::OK);
     assert_eq!(door.keys.requests(), 1);
-    door.clock.advance(Duration::from_millis(1));
+    door.clock.advance(TICK);
     assert_eq!(status(&door).await, StatusCode::OK);
     assert_eq!(door.keys.requests(), 2);
 }
@@ -118,7 +125,7 @@ async fn what_is_no_key_list_leaves_the_keys_as_they_are() {
     assert_eq!(status(&door).await, StatusCode::OK);
     let pem = signer.current().public_pem();
     let shapes = [
-        "".to_owned(),
+        String::new(),
         "[]".into(),
         "{}".into(),
         "null".into(),
@@ -237,10 +244,10 @@ async fn a_rotation_is_noticed_at_the_end_of_the_minute_at_the_latest() {
     assert_eq!(door.send(early.clone()).await.status(), StatusCode::UNAUTHORIZED, "not listed yet");
     door.signer.rotate(key(2));
     door.keys.publish(&door.signer.key_list());
-    door.clock.advance(MINUTE - Duration::from_millis(1));
+    door.clock.advance(just_under(MINUTE));
     assert_eq!(door.send(early.clone()).await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(door.keys.requests(), 2);
-    door.clock.advance(Duration::from_millis(1));
+    door.clock.advance(TICK);
     assert_eq!(door.send(early).await.status(), StatusCode::OK, "nothing is remembered about the id itself");
     assert_eq!(door.keys.requests(), 3);
 }
@@ -320,9 +327,9 @@ async fn known_keys_serve_through_an_outage_of_seven_days_and_unknown_ones_wait(
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "nobody can tell");
     assert!(response.headers().contains_key("retry-after"));
     assert!(door.metric("stanch_key_lookups_total", &[("origin", "outage"), ("outcome", "stale")]) >= 1.0);
-    door.clock.advance(7 * 24 * HOUR - HOUR - Duration::from_millis(1));
+    door.clock.advance(just_under(WEEK.saturating_sub(HOUR)));
     assert_eq!(status(&door).await, StatusCode::OK);
-    door.clock.advance(Duration::from_millis(1));
+    door.clock.advance(TICK);
     assert_eq!(status(&door).await, StatusCode::SERVICE_UNAVAILABLE, "too old to be believed");
     door.keys.recover();
     door.clock.advance(MINUTE);
@@ -350,10 +357,10 @@ async fn a_failed_fetch_is_remembered_for_ten_seconds() {
     }
     assert_eq!(door.keys.requests(), 1);
     door.keys.recover();
-    door.clock.advance(Duration::from_millis(9_999));
+    door.clock.advance(just_under(Duration::from_secs(10)));
     assert_eq!(status(&door).await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(door.keys.requests(), 1);
-    door.clock.advance(Duration::from_millis(1));
+    door.clock.advance(TICK);
     assert_eq!(status(&door).await, StatusCode::OK);
 }
 

@@ -19,6 +19,13 @@ const GOSST: HeaderNames = HeaderNames {
     signature: reqwest::header::HeaderName::from_static("gosst-public-key-signature"),
 };
 
+/// The head of a request with a message's two headers, up to the blank line, which is still to come.
+fn head_of(message: &Message, more: &str) -> String {
+    let text = |name: &str| message.headers[name].to_str().expect("text").to_owned();
+    let (id, signature) = (text(KEY_ID), text(SIGNATURE));
+    format!("POST {ROUTE} HTTP/1.1\r\nHost: x\r\n{KEY_ID}: {id}\r\n{SIGNATURE}: {signature}\r\n{more}\r\n")
+}
+
 /// Writes a request as it stands and reads the answer to its end.
 async fn raw(door: &Door, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(door.address).await.expect("listening");
@@ -236,12 +243,8 @@ async fn a_body_above_the_cap_is_refused_whether_announced_or_not() {
     assert_eq!(door.send(message).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
 
     let message = door.signer.message(body.clone().into());
-    let mut request =
-        format!("POST {ROUTE} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n");
-    for name in [KEY_ID, SIGNATURE] {
-        request += &format!("{name}: {}\r\n", message.headers[name].to_str().expect("text"));
-    }
-    request += &format!("\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let head = head_of(&message, "Transfer-Encoding: chunked\r\nConnection: close");
+    let request = format!("{head}\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
     let answer = raw(&door, request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     door.assert_nothing_stored().await;
@@ -263,11 +266,8 @@ async fn a_body_that_does_not_come_is_given_up() {
     })
     .await;
     let message = door.signer.message(report(&token(1)).into());
-    let mut request = format!("POST {ROUTE} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nConnection: close\r\n");
-    for name in [KEY_ID, SIGNATURE] {
-        request += &format!("{name}: {}\r\n", message.headers[name].to_str().expect("text"));
-    }
-    let answer = raw(&door, format!("{request}\r\n[").as_bytes()).await;
+    let head = head_of(&message, "Content-Length: 100\r\nConnection: close");
+    let answer = raw(&door, format!("{head}\r\n[").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
@@ -275,10 +275,7 @@ async fn a_body_that_does_not_come_is_given_up() {
 async fn unverified_deliveries_are_bounded_and_their_places_come_back() {
     let door = Door::open_with(|plan| plan.settings.max_unverified = 1).await;
     let message = door.signer.message(report(&token(1)).into());
-    let mut head = format!("POST {ROUTE} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n");
-    for name in [KEY_ID, SIGNATURE] {
-        head += &format!("{name}: {}\r\n", message.headers[name].to_str().expect("text"));
-    }
+    let head = head_of(&message, "Content-Length: 100\r\nExpect: 100-continue");
     let mut slow = TcpStream::connect(door.address).await.expect("listening");
     slow.write_all(format!("{head}\r\n").as_bytes()).await.expect("sent");
     // The server asks for the body once it has begun to wait for it, and then holds the only place.

@@ -19,6 +19,8 @@ use crate::config::Config;
 use crate::http::{self, App, Listeners};
 use crate::intake::{Intake, Parts};
 use crate::issuer::Issuers;
+use crate::mint::Authenticator;
+use crate::mint::pat::Prefix;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::work::{Backoff, Worker};
@@ -68,7 +70,15 @@ impl Service {
             max_records: settings.max_records,
         };
         let intake = Arc::new(Intake::new(ready::origins(config)?, parts)?);
-        let app = App::new(settings, intake, store.clone(), clock.clone(), metrics);
+        let prefix: Prefix = config.issuer.builtin.prefix.parse()?;
+        let parts = http::Parts {
+            intake,
+            store: store.clone(),
+            clock: clock.clone(),
+            authenticator: Authenticator::new(store.clone(), prefix, clock.clone()),
+            metrics,
+        };
+        let app = App::new(settings, parts);
 
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         if halves == Halves::IntakeAndWork {

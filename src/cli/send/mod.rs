@@ -199,10 +199,11 @@ fn interruption() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The origin as the receiver's configuration names it.
+/// The origin as the receiver's configuration names it. GitHub's headers are known there.
 fn config_lines(args: &KeyArgs, url: &str) -> String {
-    format!(
-        "[origins.github]\nkey_url = \"{url}\"\nkey_id_header = \"{}\"\nsignature_header = \"{}\"",
-        args.key_id_header, args.signature_header
-    )
+    let (key_id, signature) = (&args.key_id_header, &args.signature_header);
+    if *key_id == HeaderNames::GITHUB.key_id && *signature == HeaderNames::GITHUB.signature {
+        return format!("[origin.github]\nkey_url = \"{url}\"");
+    }
+    format!("[origin.other]\nkey_url = \"{url}\"\nkey_id_header = \"{key_id}\"\nsignature_header = \"{signature}\"")
 }

@@ -135,7 +135,7 @@ impl Intake {
 
     async fn commit(&self, delivery: NewDelivery) -> Result<(Replay, Vec<Option<Label>>), Refusal> {
         let (id, origin, reports) = (delivery.id, delivery.origin.clone(), delivery.reports.len());
-        crash::point("accept.before_commit");
+        crash::point("accept.before_store");
         let committed = self.store.accept(delivery).await;
         crash::point("accept.after_commit");
         match committed {

@@ -14,6 +14,7 @@ use super::seal::SealRing;
 use super::sql::{Bulk, Session, Statement, Value, binds, hex};
 use super::{Error, audit, incident_row, moves, secrets};
 use crate::clock::Timestamp;
+use crate::crash;
 use crate::id::{DeliveryId, IncidentId, OccurrenceId};
 use crate::incident::{Actor, Event, EventKind, IllegalMove, Incident, Label, Outcome, Place, State, Verdict};
 use crate::token::Fingerprint;
@@ -124,6 +125,7 @@ pub(super) async fn accept(session: &mut Session, work: &mut AcceptWork) -> Resu
     store_occurrences(session, work, incident_of).await?;
     store_reports(session, delivery, &labels, incident_of).await?;
     audit::insert(session, &touched.iter().flat_map(|touched| events(touched, work)).collect::<Vec<_>>()).await?;
+    crash::point("accept.before_commit");
     let opened = touched.iter().filter(|it| it.effect == Effect::Opened).map(|it| it.incident.id).collect();
     Ok(Accepted::Stored { labels, opened })
 }

@@ -42,6 +42,7 @@ pub async fn notify(worker: &Worker, claimed: &Claimed) -> Result<Done, StepErro
     match sent {
         Ok(()) => {
             worker.store.settle_notice(claimed, notice.id, actor).await?;
+            crash::point("notify.after_settle");
             worker.count_notified(&notice);
             info!(
                 notice.id = %notice.id, incident.id = %claimed.incident.id, incidents = notice.items.len(),

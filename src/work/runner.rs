@@ -187,14 +187,14 @@ impl Worker {
                 crash::point(match claimed.step {
                     Step::Verify => "verify.before_settle",
                     Step::Revoke => "revoke.before_settle",
-                    Step::Notify => "notify.before_settle",
+                    Step::Notify => "notify.settles_itself",
                     Step::Close => "close.before_settle",
                 });
                 let settled = self.store.settle(claimed, *settlement).await?;
                 crash::point(match claimed.step {
                     Step::Verify => "verify.after_settle",
                     Step::Revoke => "revoke.after_settle",
-                    Step::Notify => "notify.after_settle",
+                    Step::Notify => "notify.settles_itself",
                     Step::Close => "close.after_settle",
                 });
                 if settled == Settled::Done {

@@ -17,7 +17,7 @@ use tracing::error;
 
 use super::Error;
 use super::pool::{ACQUIRE_WITHIN, Body, BoxFuture};
-use super::sql::{Link, Session};
+use super::sql::{Link, Session, Statement};
 use super::wake::Wake;
 
 /// Most transactions in one commit, and the longest time to gather them, so that the first is not answered late.
@@ -26,13 +26,20 @@ const GROUP_WITHIN: Duration = Duration::from_millis(20);
 /// Most transactions that wait. Whoever comes after waits for a place, and then gives up.
 const QUEUE: usize = 1_024;
 
+const CHECKPOINT_WITHIN: Duration = Duration::from_secs(10);
+
+static CHECKPOINT: Statement = Statement::new(
+    "-- committer.checkpoint
+     PRAGMA wal_checkpoint(TRUNCATE)",
+);
+
 #[derive(Clone)]
 pub(super) struct Committer {
     queue: mpsc::Sender<Message>,
 }
 
 enum Message {
-    Checkpoint(oneshot::Sender<Result<(), Error>>),
+    Checkpoint(oneshot::Sender<Result<bool, Error>>),
     Close(oneshot::Sender<()>),
     Write(Box<dyn Transaction>),
 }
@@ -87,7 +94,8 @@ impl Committer {
         answer.await.map_err(Error::unavailable)?
     }
 
-    pub(super) async fn checkpoint(&self) -> Result<(), Error> {
+    /// Empties the log file. Returns false if a reader was in the way.
+    pub(super) async fn checkpoint(&self) -> Result<bool, Error> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Checkpoint(reply)).await?;
         answer.await.map_err(Error::unavailable)?
@@ -251,8 +259,8 @@ async fn caught(mut running: BoxFuture<'_, Result<(), Error>>) -> Result<(), Err
     .await
 }
 
-/// Copies the log into the database and empties it.
-async fn checkpoint(session: &mut Session) -> Result<(), Error> {
-    let truncate = session.control("PRAGMA wal_checkpoint(TRUNCATE)");
-    timeout(Duration::from_secs(10), truncate).await.map_err(Error::unavailable)?.map_err(Error::unavailable)
+/// Copies the log into the database and empties it. Returns false if a reader was in the way.
+async fn checkpoint(session: &mut Session) -> Result<bool, Error> {
+    let rows = timeout(CHECKPOINT_WITHIN, session.all(&CHECKPOINT, Vec::new())).await.map_err(Error::unavailable)??;
+    rows.first().map_or(Ok(false), |row| Ok(row.int("busy")? == 0))
 }

@@ -31,6 +31,7 @@ mod tokens;
 mod wake;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use delivery::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
@@ -66,6 +67,8 @@ pub struct Store {
     clock: Clock,
     keep_reports_for: Duration,
     pool: Pool,
+    /// Whether SQLite's log file may still hold what a sweep erased.
+    remembers_erased: Arc<AtomicBool>,
     seal: Arc<SealRing>,
     wake: Arc<Wake>,
 }
@@ -85,7 +88,9 @@ impl Store {
         let wake = Arc::new(Wake::default());
         let pool = Pool::open(settings, Arc::clone(&wake)).await?;
         let keep_reports_for = settings.keep_reports_for;
-        let store = Self { clock, keep_reports_for, pool, seal: Arc::new(seal), wake };
+        // Unknown what the process before left there.
+        let remembers_erased = Arc::new(AtomicBool::new(true));
+        let store = Self { clock, keep_reports_for, pool, remembers_erased, seal: Arc::new(seal), wake };
         if let Err(error) = store.check_seal_keys().await {
             store.close().await;
             return Err(error);

@@ -66,10 +66,10 @@ impl Pool {
         }
     }
 
-    /// Moves what was erased out of SQLite's log file too. A busy database is tidied next time.
-    pub(super) async fn forget_erased(&self) -> Result<(), Error> {
+    /// Moves what was erased out of SQLite's log file too. Returns false if a reader was in the way.
+    pub(super) async fn forget_erased(&self) -> Result<bool, Error> {
         match self {
-            Self::Postgres(_) => Ok(()),
+            Self::Postgres(_) => Ok(true),
             Self::Sqlite { writer, .. } => writer.checkpoint().await,
         }
     }

@@ -2,6 +2,7 @@
 //! times.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use super::sql::{Session, Statement, Value, binds};
 use super::{Error, Store, audit, incident_row, moves};
@@ -24,15 +25,18 @@ pub struct Sweep {
 const BATCH: u32 = 200;
 const BATCHES: u32 = 50;
 
+// Asked of each secret, of which there are few, and not of each closed incident, of which there are more every day.
 static ERASE: Statement = Statement::new(
     "-- sweep.erase
      DELETE FROM secrets
      WHERE incident_id IN (
-         SELECT secrets.incident_id
+         SELECT incident_id
          FROM secrets
-         JOIN incidents ON incidents.id = secrets.incident_id
-         WHERE incidents.state IN ('closed', 'notified', 'revoked', 'settled')
-            OR (incidents.state = 'stuck' AND incidents.stuck_step NOT IN ('revoke', 'verify'))
+         WHERE EXISTS (SELECT 1
+                       FROM incidents
+                       WHERE incidents.id = secrets.incident_id
+                         AND (incidents.state IN ('closed', 'notified', 'revoked', 'settled')
+                              OR (incidents.state = 'stuck' AND incidents.stuck_step NOT IN ('revoke', 'verify'))))
          LIMIT $1)",
 );
 
@@ -124,8 +128,11 @@ impl Store {
                 break;
             }
         }
-        if sweep.erased + sweep.purged > 0 {
-            self.pool.forget_erased().await?;
+        // What a reader kept in the log file the last time is tried again.
+        if sweep.erased + sweep.purged > 0 || self.remembers_erased.load(Ordering::Relaxed) {
+            self.remembers_erased.store(true, Ordering::Relaxed);
+            let forgotten = self.pool.forget_erased().await?;
+            self.remembers_erased.store(!forgotten, Ordering::Relaxed);
         }
         Ok(sweep)
     }

@@ -33,7 +33,12 @@ on_both_databases! {
             });
         }
         // Stores the incident's move before it finds that the lease is lost, so there is something to undo.
-        let lost = store.settle(&old, found_live(&old, now, issued("t1", None))).await;
+        let lost = loop {
+            match store.settle(&old, found_live(&old, now, issued("t1", None))).await {
+                Err(Error::Unavailable(_)) => {}
+                settled => break settled,
+            }
+        };
         assert!(matches!(lost, Err(Error::LeaseLost)), "{lost:?}");
         while let Some(accepted) = accepting.join_next().await {
             accepted.expect("no panic").expect("accepted");

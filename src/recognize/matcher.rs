@@ -76,9 +76,12 @@ fn step(parts: &[Part], index: usize, haystack: &[u8], at: usize, reach: &mut Re
         Part::Run { set, min, max, .. } => {
             let (min, most) = (usize::from(*min), reach.count(haystack, at, *set, usize::from(*max)));
             let Some(next) = parts.get(index + 1) else { return most >= min && go_on(at + most, reach) };
-            // Shorter ways only where the next part can begin there: a shape with two open parts in a row does not
-            // multiply the work, for at most one of its parts may give back.
-            (min..=most).rev().any(|len| {
+            if most < min {
+                return false;
+            }
+            // Where the next part cannot begin inside the set there is one way, else one for each place where it can.
+            let shortest = if next.may_begin_in(*set) { min } else { most };
+            (shortest..=most).rev().any(|len| {
                 let fits = haystack
                     .get(at + len)
                     .map_or(next.min_len() == 0, |byte| next.min_len() == 0 || next.may_start_with(*byte));

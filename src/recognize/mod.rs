@@ -12,8 +12,8 @@
 //!              |
 //!    +---------+-----------------------+
 //!    |                                 |
-//!  runs: unbroken pieces of        words: `-----BEGIN `, `://`,      runs: about every fifth byte
-//!  20 characters or more           `Authorization: ` ... (SIMD)      words: all, 32 bytes at once
+//!  runs: unbroken pieces of        words: `-----BEGIN `, `://`,      all, many bytes at once
+//!  20 characters or more           `Authorization: ` ...             (vector instructions)
 //!    |                                 |
 //!    +--> starts: `npm_`, `ghp_`       |                             the runs
 //!    +--> inner literals: `JQQJ99`     |                             runs as long as those tokens are
@@ -31,8 +31,8 @@
 //! ```
 //!
 //! **Runs** use what all tokens share rather than what tells them apart: a token is long and has no
-//! space in it. The finder jumps twenty bytes at a time and reads backwards only where the last of them could be part of
-//! one. Source text is mostly short words, so most bytes are never read.
+//! space in it. The finder judges 64 bytes at once and goes on without a branch unless twenty of them in a row could be
+//! part of one. Source text is mostly short words, so four bytes of five are never looked at again.
 //!
 //! **Anchors.** How a kind is noticed is worked out from its shape when the recognizer is built (`plan`): by the literal
 //! it begins with, looked up in a table of three-byte beginnings that fits into the first cache; by a literal inside it,

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::token::charset;
 
+/// Letters that an escape leaves at the start of a run: `u003d` of `\u003d`, `31m` of a terminal's colour.
+const ESCAPE: usize = 5;
+
 const BITS: u32 = 14;
 const SLOTS: usize = 1 << BITS;
 
@@ -53,9 +56,14 @@ impl Starts {
     pub fn find(&self, haystack: &[u8], start: usize, end: usize, mut found: impl FnMut(usize, usize)) {
         for (at, three) in haystack[start..end].windows(3).enumerate() {
             let slot = slot(three[0], three[1], three[2]);
-            if self.filter[usize::from(slot >> 6)] >> (slot & 63) & 1 == 1 {
-                self.look_up(slot, haystack, start + at, &mut found);
+            if self.filter[usize::from(slot >> 6)] >> (slot & 63) & 1 == 0 {
+                continue;
             }
+            // No token begins inside a word. What looks so may be an escape, and none is longer than this.
+            if at > ESCAPE && haystack[start + at - 1].is_ascii_alphanumeric() {
+                continue;
+            }
+            self.look_up(slot, haystack, start + at, &mut found);
         }
     }
 
@@ -87,9 +95,13 @@ mod tests {
         let texts = ["npm_", "AC", "ghp_", "gho_", "AC1"];
         let map = texts.iter().enumerate().map(|(kind, text)| ((*text).to_owned(), vec![kind])).collect();
         let starts = Starts::new(map);
-        let text = b"-npm_xAC1ghp_gho";
+        let text = b"-npm_xAC1ghp_gho-ghp_xnpm_";
         let mut found = Vec::new();
         starts.find(text, 0, text.len(), |kind, at| found.push((kind, at)));
-        assert_eq!(found, [(0, 1), (1, 6), (4, 6), (2, 9)]);
+        // From the sixth character on, not inside a word.
+        assert_eq!(found, [(0, 1), (2, 17)]);
+        found.clear();
+        starts.find(text, 4, text.len(), |kind, at| found.push((kind, at)));
+        assert_eq!(found, [(1, 6), (4, 6), (2, 9), (2, 17)]);
     }
 }

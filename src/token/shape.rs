@@ -138,6 +138,15 @@ impl Part {
         }
     }
 
+    /// Whether the part may be empty, or begin with a member of the set.
+    pub fn may_begin_in(&self, set: Set) -> bool {
+        match self {
+            Self::Literal(text) => text.bytes().next().is_none_or(|first| set.has(first)),
+            Self::OneOf(texts) => texts.iter().any(|text| text.bytes().next().is_none_or(|first| set.has(first))),
+            Self::Run { set: own, min, .. } => *min == 0 || own.members().iter().any(|first| set.has(*first)),
+        }
+    }
+
     /// Whether all the characters the part may have are in `set`.
     pub fn is_within(&self, set: Set) -> bool {
         match self {

@@ -10,10 +10,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::{Context, HintExt as _, keys, out};
-use crate::config::{Config, DEFAULT_FILE, Sources};
-
-/// The configuration with every key in it, all commented out: what it says is what holds without it.
-pub const TEMPLATE: &str = include_str!("stanch.toml");
+use crate::config::{Config, DEFAULT_FILE, Sources, TEMPLATE};
 
 #[derive(Args)]
 #[command(after_help = "Files that exist are named and left as they are.\n\n\

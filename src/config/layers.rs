@@ -99,9 +99,11 @@ impl Layers {
         self.problems.push(Problem::new(self.place(key), message, hint));
     }
 
-    /// Where the key was set.
+    /// Where the key was set; for one that is missing, where its table begins.
     pub fn place(&self, key: &str) -> Place {
-        match (self.source(key), &self.file) {
+        let tables = std::iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
+        let source = tables.map(|key| self.source(key)).find(|source| *source != Source::Default);
+        match (source.unwrap_or(Source::Default), &self.file) {
             (Source::Environment(name), _) => Place::Environment(name.into()),
             (Source::File(line), Some(path)) => {
                 Place::File { path: path.clone(), line: Some(line), key: Some(key.into()) }

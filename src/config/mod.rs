@@ -53,6 +53,9 @@ use crate::token::catalogue;
 /// The configuration file that is read if none is named and it is there.
 pub const DEFAULT_FILE: &str = "stanch.toml";
 
+/// The configuration with every key in it, all commented out: what it says is what holds without it.
+pub const TEMPLATE: &str = include_str!("stanch.toml");
+
 /// The configuration file. Effect: as the flag `--config`.
 pub const CONFIG: Variable = Variable { name: "STANCH_CONFIG", key: "" };
 
@@ -273,6 +276,26 @@ fn parse_problem(path: &Path, text: &str, error: &toml::de::Error) -> Problem {
     let place = Place::File { path: path.to_owned(), line, key };
     match Unknown::of(error.message()) {
         Some(unknown) => unknown.problem(place),
-        None => Problem::new(place, error.message(), "see docs/configuration.md for every key and what it takes"),
+        None => Problem::new(
+            place,
+            without_value(error.message()),
+            "see docs/configuration.md for every key and what it takes",
+        ),
     }
 }
+
+/// The reader's sentence without the text that it refuses, which may be a credential at the wrong key.
+fn without_value(message: &str) -> String {
+    let quoted = ["invalid type: string", "invalid value: string", "unknown variant"];
+    match message.rsplit_once(", expected ") {
+        Some((refused, expected)) if quoted.iter().any(|start| refused.starts_with(start)) => {
+            format!("expected {expected}")
+        }
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod documented;
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,11 @@ impl<'a> Unknown<'a> {
         Some(Self { name: quoted.next()?, known: quoted.collect() })
     }
 
+    #[cfg(test)]
+    pub(super) fn known(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().copied()
+    }
+
     pub(super) fn problem(&self, place: Place) -> Problem {
         let name = self.name;
         // A key that exists with `_file` behind it is a credential; its value must never be in this file.

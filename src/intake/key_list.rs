@@ -151,3 +151,80 @@ struct StoredKey {
     #[serde(default)]
     noncurrent_since: Option<i64>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_hours(24);
+
+    fn at(hours: u64) -> Timestamp {
+        Timestamp::EPOCH.plus(Duration::from_hours(hours))
+    }
+
+    /// A list with one key under the id `k`, fetched at this hour.
+    fn list(is_current: &Value, hour: u64) -> KeyList {
+        let pem = "-----BEGIN PUBLIC KEY-----\n\
+                   MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE9MJJHnMfn2+H4xL4YaPDA4RpJqUq\n\
+                   kCmRCBnYERxZanmcpzQSXs1X/AljlKkbJ8qpVIW4clayyef9gWhFbNHWAA==\n\
+                   -----END PUBLIC KEY-----\n";
+        let entry = json!({ "key_identifier": "k", "key": pem, "is_current": is_current });
+        let text = json!({ "public_keys": [entry] }).to_string();
+        KeyList::parse(text.as_bytes(), Some("\"e\"".into()), at(hour)).expect("a list").0
+    }
+
+    fn is_accepted(list: &KeyList, hour: u64) -> bool {
+        matches!(list.look_up(&KeyId::parse("k").expect("an id"), at(hour), GRACE), Listed::Yes(_))
+    }
+
+    #[test]
+    fn the_grace_begins_once_however_often_the_list_is_fetched() {
+        let first = list(&json!(false), 0);
+        let later = list(&json!(false), 20).after(&first);
+        assert!(is_accepted(&later, 23));
+        assert!(!is_accepted(&later, 24));
+        assert!(!is_accepted(&later.confirmed(at(25)), 25));
+    }
+
+    #[test]
+    fn a_key_that_becomes_current_again_has_no_end() {
+        let back = list(&json!(true), 20).after(&list(&json!(false), 0));
+        assert!(is_accepted(&back, 1_000));
+        let gone = list(&json!(false), 40).after(&back);
+        assert!(is_accepted(&gone, 63) && !is_accepted(&gone, 64), "a new grace for a new end");
+    }
+
+    #[test]
+    fn only_a_plain_false_retires_a_key() {
+        for value in [json!(true), json!(null), json!("false"), json!(0)] {
+            assert!(is_accepted(&list(&value, 0), 1_000), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_list_survives_the_database_with_its_grace() {
+        let before = list(&json!(false), 3);
+        let stored = before.to_stored();
+        assert_eq!((stored.etag.as_deref(), stored.fetched_at), (Some("\"e\""), at(3)));
+        let after = KeyList::from_stored(&stored).expect("what was written");
+        assert!(is_accepted(&after, 26) && !is_accepted(&after, 27));
+        assert_eq!(after.to_stored(), stored);
+    }
+
+    #[test]
+    fn a_stored_list_of_another_form_is_no_list() {
+        let stored = |json: &str| store::KeyList { json: json.into(), etag: None, fetched_at: at(0) };
+        for text in ["", "{}", "[]", r#"{"keys":[{"id":"k","spki":"AAAA"}]}"#, r#"{"keys":[{"id":"","spki":""}]}"#] {
+            assert!(KeyList::from_stored(&stored(text)).is_none(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_makes_the_parser_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = KeyList::parse(&bytes, None, at(0));
+        }
+    }
+}

@@ -174,6 +174,16 @@ pub async fn open_store(folder: &TempDir, clock: Clock) -> Store {
     Store::open(&settings, seal, clock).await.expect("a fresh database")
 }
 
+/// Asks until it is so, for what no event tells us about. Gives up after a while.
+pub async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), asking).await.expect("it never became so");
+}
+
 /// GitHub's origin with labels switched on, under another name if wanted, with its keys at `url`.
 pub fn origin(name: &str, url: &str) -> Origin {
     let mut endpoint = KeyEndpoint::new(url.parse().expect("a URL"));

@@ -12,6 +12,8 @@ pub enum Mood {
     Answers,
     Fails,
     Hangs,
+    /// With a message that quotes the token.
+    Panics,
 }
 
 pub struct LocalIssuer {
@@ -91,6 +93,7 @@ impl Issuer for LocalIssuer {
                     questions.iter().map(|_| unknown()).collect()
                 }
                 Mood::Hangs => std::future::pending().await,
+                Mood::Panics => panic!("{}", String::from_utf8_lossy(questions[0].secret.expose())),
             }
         })
     }

@@ -10,7 +10,7 @@ use stanch::intake::{KeyId, PublicKey};
 use stanch::send::{Fault, HeaderNames, KeyList, KeyServer, Message, Signer};
 use tokio::task::JoinSet;
 
-use crate::door::{Door, KEY_ID, key, other_origin, report, token};
+use crate::door::{Door, KEY_ID, key, other_origin, report, token, until};
 use crate::endpoint::Endpoint;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -391,10 +391,8 @@ async fn known_keys_are_accepted_at_once_while_the_endpoint_hangs() {
 async fn a_restart_during_an_outage_still_has_the_keys() {
     let first = Door::open().await;
     assert_eq!(status(&first).await, StatusCode::OK);
-    // The list is stored behind the answer; a second refresh ends after the first was stored.
-    while first.store.key_list("github").await.expect("readable").is_none() {
-        tokio::task::yield_now().await;
-    }
+    // The list is stored behind the answer.
+    until(async || first.store.key_list("github").await.expect("readable").is_some()).await;
     let (folder, clock) = (Arc::clone(&first.folder), first.clock.clone());
     first.store.close().await;
     drop(first);

@@ -15,7 +15,8 @@ use stanch::store::{NewOwnToken, NewOwner};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::door::{Door, KEY_ID, report, token};
+use crate::door::{Door, KEY_ID, report, token, until};
+use crate::issuer::Mood;
 
 async fn json_of(response: reqwest::Response) -> Value {
     response.json().await.expect("JSON")
@@ -34,6 +35,21 @@ async fn a_problem_says_its_kind_and_nothing_of_what_was_sent() {
         let problem: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!((problem["type"].as_str(), problem["status"].as_u64()), (Some("about:blank"), Some(status.into())));
     }
+}
+
+#[tokio::test]
+async fn a_panic_is_answered_without_a_word_about_it_and_the_next_delivery_is_taken() {
+    let door = Door::open().await;
+    door.issuer.behave(Mood::Panics);
+    let marked = token(1);
+    let response = door.deliver(report(&marked)).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    let problem = json_of(response).await;
+    assert_eq!(problem, serde_json::json!({ "type": "about:blank", "title": "Internal Server Error", "status": 500 }));
+    door.assert_nothing_stored().await;
+    door.issuer.behave(Mood::Answers);
+    assert_eq!(door.deliver(report(&marked)).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -103,9 +119,7 @@ async fn a_stop_turns_readiness_first_and_finishes_what_has_begun() {
     let (public, admin, server) = served(&door, &stop).await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let get = async |url: String| client.get(url).send().await.map(|response| response.status());
-    while get(format!("{public}/readyz")).await.expect("served") != StatusCode::OK {
-        tokio::task::yield_now().await;
-    }
+    until(async || get(format!("{public}/readyz")).await.expect("served") == StatusCode::OK).await;
 
     // A delivery whose key has to be fetched from an endpoint that hangs is in flight when the stop comes.
     door.keys.fail(Fault::Hang);
@@ -116,13 +130,9 @@ async fn a_stop_turns_readiness_first_and_finishes_what_has_begun() {
         let request = client.post(format!("{public}/webhooks/github")).headers(message.headers).body(message.body);
         tokio::spawn(async move { request.send().await.expect("answered").status() })
     };
-    while door.keys.requests() == before {
-        tokio::task::yield_now().await;
-    }
+    until(async || door.keys.requests() > before).await;
     stop.cancel();
-    while get(format!("{public}/readyz")).await.expect("a lame duck still answers") == StatusCode::OK {
-        tokio::task::yield_now().await;
-    }
+    until(async || get(format!("{public}/readyz")).await.expect("a lame duck still answers") != StatusCode::OK).await;
     assert_eq!(get(format!("{public}/livez")).await.expect("alive"), StatusCode::OK);
     assert_eq!(in_flight.await.expect("not cut off"), StatusCode::SERVICE_UNAVAILABLE, "answered, not dropped");
     server.await.expect("ended by itself");

@@ -1,5 +1,6 @@
 //! Transport and headers: checklist lines 1 to 15, and the caps.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{
@@ -12,7 +13,8 @@ use stanch::token::Secret;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::door::{Door, KEY_ID, ROUTE, SIGNATURE, key, labels, other_origin, report, token};
+use crate::door::{Door, KEY_ID, ROUTE, SIGNATURE, key, labels, other_origin, report, token, until};
+use crate::issuer::Mood;
 
 const GOSST: HeaderNames = HeaderNames {
     key_id: reqwest::header::HeaderName::from_static("gosst-public-key-identifier"),
@@ -287,12 +289,28 @@ async fn unverified_deliveries_are_bounded_and_their_places_come_back() {
     assert!(refused.headers().contains_key("retry-after"));
     drop(slow);
     // The place comes back when the server notices; no other event tells us when that is.
-    let mut status = StatusCode::SERVICE_UNAVAILABLE;
-    while status == StatusCode::SERVICE_UNAVAILABLE {
-        tokio::task::yield_now().await;
-        status = door.deliver(report(&token(1))).await.status();
-    }
-    assert_eq!(status, StatusCode::OK);
+    until(async || door.deliver(report(&token(1))).await.status() == StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn a_delivery_whose_signature_holds_is_never_turned_away() {
+    let door = Door::open_with(|plan| {
+        plan.settings.max_unverified = 1;
+        plan.origins[0].decide_budget = Duration::from_millis(300);
+    })
+    .await;
+    let door = Arc::new(door);
+    assert_eq!(door.deliver(report(&token(1))).await.status(), StatusCode::OK);
+    // The first is past its signature and waits for an issuer that hangs; the second finds the only place free.
+    door.issuer.behave(Mood::Hangs);
+    let asked = door.issuer.asked();
+    let first = tokio::spawn({
+        let door = Arc::clone(&door);
+        async move { door.deliver(report(&token(2))).await.status() }
+    });
+    until(async || door.issuer.asked() > asked).await;
+    assert_eq!(door.deliver(report(&token(3))).await.status(), StatusCode::OK);
+    assert_eq!(first.await.expect("answered"), StatusCode::OK);
 }
 
 #[tokio::test]

@@ -255,6 +255,8 @@ impl Incident {
     fn state_before_close(&self) -> State {
         match (self.notified_at, self.verdict) {
             (Some(_), _) => State::Notified,
+            // Its owner could not be told, and a person let it go: what was revoked stays told as revoked.
+            (None, _) if self.revoked_at.is_some() => State::Settled(Outcome::Revoked),
             (None, Some("not_ours")) => State::Settled(Outcome::NotOurs),
             (None, Some("dead")) => State::Settled(Outcome::AlreadyDead),
             (None, _) => State::Settled(Outcome::Dismissed),
@@ -419,6 +421,18 @@ mod tests {
             assert_eq!(incident.retry(), Ok(step));
             assert_eq!(incident.state, state);
         }
+    }
+
+    #[test]
+    fn what_was_revoked_is_never_told_as_dismissed() {
+        let (mut incident, now) = (open(), Timestamp::from_millis(2_000));
+        incident.judge(&Verdict::Live(issued()), now).expect("open");
+        incident.revoked(now).expect("live");
+        incident.stick(Step::Notify, "nobody to tell".into()).expect("revoked");
+        incident.dismiss().expect("stuck");
+        incident.stick(Step::Close, "the disk is full".into()).expect("settled");
+        assert_eq!(incident.retry(), Ok(Step::Close));
+        assert_eq!(incident.state, State::Settled(Outcome::Revoked));
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub(super) fn span(length: Duration) -> String {
     let millis = length.as_millis();
     let seconds = length.as_secs();
     match seconds {
+        _ if millis < 100 => "less than 0.1 seconds".to_owned(),
         0..10 => format!("{}.{} seconds", millis / 1_000, millis % 1_000 / 100),
         10..120 => format!("{seconds} seconds"),
         120..7_200 => format!("{} minutes", seconds / 60),
@@ -101,7 +102,8 @@ mod tests {
     #[test]
     fn spans_are_told_as_a_person_would() {
         for (millis, words) in [
-            (0, "0.0 seconds"),
+            (0, "less than 0.1 seconds"),
+            (100, "0.1 seconds"),
             (1_234, "1.2 seconds"),
             (9_999, "9.9 seconds"),
             (119_000, "119 seconds"),

@@ -37,7 +37,7 @@ pub async fn revoke(worker: &Worker, claimed: &Claimed) -> Result<Done, StepErro
         // must hear of it.
         Revocation::AlreadyDead | Revocation::NotOurs if tried_before(claimed) => incident.revoked(now)?,
         Revocation::AlreadyDead | Revocation::NotOurs => incident.found_dead()?,
-        Revocation::Unknown(unknown) => return Err(StepError::from_unknown(unknown, claimed.tries)),
+        Revocation::Unknown(unknown) => return Err(StepError::from_unknown(unknown, claimed.tries, issuer.locality())),
     }
     let kind = if incident.revoked_at.is_some() { EventKind::Revoked } else { EventKind::Verified };
     if incident.revoked_at.is_some() {

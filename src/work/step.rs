@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::incident::{Actor, Event, EventKind, IllegalMove, Incident, Unknown};
+use crate::issuer::Locality;
 use crate::store::{Attempt, Claimed, Settlement};
 
 /// What a worker commits, or does not, after a step.
@@ -35,10 +36,16 @@ const MISCONFIGURED_PAUSE: Duration = Duration::from_mins(1);
 /// An issuer whose word cannot be trusted is shown to a person after this many tries.
 const CONTRADICTIONS_BEFORE_STUCK: u32 = 10;
 
+/// How soon a local issuer is asked again: its database is ours, so its absence says nothing about the issuer.
+const LOCAL_PAUSE: Duration = Duration::from_secs(1);
+
 impl StepError {
     /// What an unanswered question means for the job.
-    pub fn from_unknown(unknown: Unknown, tries: u32) -> Self {
+    pub fn from_unknown(unknown: Unknown, tries: u32, locality: Locality) -> Self {
         match unknown {
+            Unknown::Unavailable { why } if locality == Locality::Local => {
+                Self::Retry { why, after: Some(LOCAL_PAUSE), attempt: Attempt::Uncounted }
+            }
             Unknown::Contradictory { why } if tries + 1 >= CONTRADICTIONS_BEFORE_STUCK => Self::Fail { why },
             Unknown::Contradictory { why } | Unknown::Unavailable { why } => {
                 Self::Retry { why, after: None, attempt: Attempt::Counted }
@@ -89,20 +96,31 @@ mod tests {
     #[test]
     fn being_asked_to_wait_is_not_a_failure_of_ours() {
         let unknown = Unknown::Throttled { why: "429".into(), retry_after: Duration::from_secs(30) };
-        let StepError::Retry { after, attempt, .. } = StepError::from_unknown(unknown, 3) else { panic!("retried") };
+        let StepError::Retry { after, attempt, .. } = StepError::from_unknown(unknown, 3, Locality::Remote) else {
+            panic!("retried")
+        };
         assert_eq!((after, attempt), (Some(Duration::from_secs(30)), Attempt::Uncounted));
     }
 
     #[test]
     fn an_issuer_that_is_away_is_asked_without_end() {
         let unknown = || Unknown::Unavailable { why: "timed out".into() };
-        assert!(matches!(StepError::from_unknown(unknown(), 100_000), StepError::Retry { .. }));
+        assert!(matches!(StepError::from_unknown(unknown(), 100_000, Locality::Remote), StepError::Retry { .. }));
+    }
+
+    #[test]
+    fn our_own_database_being_busy_does_not_make_a_local_issuer_late() {
+        let unknown = Unknown::Unavailable { why: "the database is not available".into() };
+        let StepError::Retry { after, attempt, .. } = StepError::from_unknown(unknown, 40, Locality::Local) else {
+            panic!("retried")
+        };
+        assert_eq!((after, attempt), (Some(LOCAL_PAUSE), Attempt::Uncounted));
     }
 
     #[test]
     fn an_issuer_that_lies_is_shown_to_a_person_in_the_end() {
         let unknown = || Unknown::Contradictory { why: "revoked, yet it lives".into() };
-        assert!(matches!(StepError::from_unknown(unknown(), 0), StepError::Retry { .. }));
-        assert!(matches!(StepError::from_unknown(unknown(), 9), StepError::Fail { .. }));
+        assert!(matches!(StepError::from_unknown(unknown(), 0, Locality::Remote), StepError::Retry { .. }));
+        assert!(matches!(StepError::from_unknown(unknown(), 9, Locality::Remote), StepError::Fail { .. }));
     }
 }

@@ -27,7 +27,7 @@ pub async fn verify(worker: &Worker, claimed: &Claimed) -> Result<Done, StepErro
     };
     let now = worker.clock.now();
     if let Verdict::Unknown(unknown) = verdict {
-        return Err(StepError::from_unknown(unknown, claimed.tries));
+        return Err(StepError::from_unknown(unknown, claimed.tries, issuer.locality()));
     }
     incident.judge(&verdict, now)?;
     incident.issuer = Some(issuer.name().clone());

@@ -52,9 +52,9 @@ pub async fn tell(
         line(format!("  {}. {said}", number + 1));
     }
     let body = serde_json::to_vec(&records.iter().map(|(record, _)| record).collect::<Vec<_>>())?;
-    let posted_at = clock.now();
     let answer = github.deliver(service.addr, body.into()).await?;
     let took = answer.took;
+    let posted_at = clock.now().minus(took);
     line(String::new());
     line(format!("  POST /webhooks/github  ->  {} in {}", answer.status, span(took)));
     line("  GitHub is told, by the SHA-256 of what it sent (nothing about what we cannot judge):".to_owned());
@@ -122,9 +122,9 @@ async fn show_use(service: &Service, token: &Token) -> anyhow::Result<()> {
     let answer = client.get(url).bearer_auth(token.text()).send().await?;
     let status = answer.status();
     let body: Value = answer.json().await?;
-    let said = match (body["name"].as_str(), body["title"].as_str()) {
+    let said = match (body["token"]["name"].as_str(), body["detail"].as_str()) {
         (Some(name), _) => format!("this is \"{name}\""),
-        (None, title) => title.unwrap_or("no word").to_owned(),
+        (None, detail) => detail.unwrap_or_default().to_owned(),
     };
     line(format!("  GET /api/v1/self with {}  ->  {status}  {said}", token.masked()));
     Ok(())
@@ -137,7 +137,8 @@ async fn closed(service: &Service) -> anyhow::Result<Vec<Incident>> {
     while tokio::time::Instant::now() < end {
         let mut incidents = service.store.incidents(&filter).await?;
         if !incidents.is_empty() && incidents.iter().all(|it| matches!(it.state, State::Closed(_))) {
-            incidents.sort_by_key(|it| it.id);
+            // Ids of one millisecond are in no order; what was revoked is what the story is about.
+            incidents.sort_by_key(|it| (it.revoked_at.is_none(), it.verdict, name_of(it).to_owned()));
             return Ok(incidents);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -150,7 +151,7 @@ async fn tell_incident(service: &Service, incident: &Incident, posted_at: Timest
         State::Closed(outcome) => outcome.word().replace('_', " "),
         _ => incident.state.word().to_owned(),
     };
-    let whose = incident.token.as_ref().and_then(|token| token.name.as_deref()).unwrap_or("nobody's");
+    let whose = name_of(incident);
     let places = service.store.occurrences(incident.id).await?.len();
     let seen = if places == 1 { "1 place".to_owned() } else { format!("{places} places") };
     line(format!("  {}  {whose}, seen in {seen}: {outcome}", incident.id));
@@ -162,6 +163,10 @@ async fn tell_incident(service: &Service, incident: &Incident, posted_at: Timest
     }
     line(steps.trim_end());
     Ok(())
+}
+
+fn name_of(incident: &Incident) -> &str {
+    incident.token.as_ref().and_then(|token| token.name.as_deref()).unwrap_or("nobody's")
 }
 
 fn show_mail(folder: &Path, to: &Person) -> anyhow::Result<()> {

@@ -8,6 +8,8 @@ pub mod id;
 pub mod incident;
 pub mod recognize;
 pub mod redact;
+#[cfg(feature = "scan")]
+pub mod scan;
 pub mod telemetry;
 pub mod token;
 

@@ -119,7 +119,7 @@ fn recognized(recognizer: &Recognizer, hit: &Hit, text: &[u8]) -> Recognized {
     }
 }
 
-fn canonical(kind: &Kind, text: &[u8]) -> Secret {
+pub fn canonical(kind: &Kind, text: &[u8]) -> Secret {
     if kind.macaroon().is_some()
         && let Some(found) = macaroon::find(text)
     {

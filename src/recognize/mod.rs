@@ -242,6 +242,12 @@ impl Recognizer {
         identify::identify(self, sent)
     }
 
+    /// What is the same for every text of a token of the kind, and different for any other. `None` if the kind is not one
+    /// of those it finds.
+    pub fn canonical(&self, id: &KindId, text: &[u8]) -> Option<Secret> {
+        self.kind(id).map(|kind| identify::canonical(kind, text))
+    }
+
     /// Calls `found` for each token in the text, in order; where kinds overlap, for the most specific one.
     pub fn scan<'h>(&self, haystack: &'h [u8], scratch: &mut Scratch, mut found: impl FnMut(Match<'h>)) {
         self.engine.scan(&self.kinds, haystack, ContextKinds::Sought, scratch);

@@ -49,6 +49,19 @@ impl Jwt {
     pub fn issuer(&self) -> Option<&str> {
         self.claims.get("iss")?.as_str()
     }
+
+    /// When it ends by its own account, in seconds since the Unix epoch.
+    pub fn expires(&self) -> Option<i64> {
+        let claim = self.claims.get("exp")?;
+        // A fraction of a second is allowed (RFC 7519 section 2, NumericDate) and says nothing here.
+        #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and such a date is shown as far away")]
+        claim.as_i64().or_else(|| claim.as_f64().map(|seconds| seconds as i64))
+    }
+
+    /// Whom it speaks for.
+    pub fn subject(&self) -> Option<&str> {
+        self.claims.get("sub")?.as_str()
+    }
 }
 
 #[cfg(test)]

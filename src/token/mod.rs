@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod charset;
 pub mod checksum;
 pub mod encoding;
+mod finding_id;
 mod fingerprint;
 pub mod generate;
 pub mod jwt;
@@ -16,6 +17,7 @@ pub mod pat;
 mod secret;
 pub mod shape;
 
+pub use finding_id::FindingId;
 pub use fingerprint::{Fingerprint, FingerprintKey, FingerprintRing};
 pub use generate::generate;
 pub use kind::{Confidence, KindId};

@@ -1,0 +1,136 @@
+//! Coverage: what a scan has read, and every reason why something was not.
+//!
+//! A scan that did not read something and says nothing about it is worse than none. Whatever is left out on the way is
+//! counted here under its reason, with a few examples; an outcome with a gap is not complete.
+
+use std::collections::BTreeMap;
+
+/// What was read, and what was not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    pub files: u64,
+    /// Files inside of archives.
+    pub members: u64,
+    pub archives: u64,
+    /// Objects of repositories.
+    pub objects: u64,
+    /// Bytes of text that were looked at, after decompression.
+    pub bytes: u64,
+    pub gaps: Gaps,
+    /// Left out because the command said so, or because it holds no text: no reason to doubt the result.
+    pub skipped: Gaps,
+}
+
+/// Why something was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Gap {
+    ArchiveDamaged,
+    ArchiveDepth,
+    ArchiveFormat,
+    ArchiveLimit,
+    Decoding,
+    Encrypted,
+    Excluded,
+    Link,
+    NotRegular,
+    TimeOut,
+    TooLarge,
+    Unreadable,
+}
+
+impl Gap {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ArchiveDamaged => "damaged archive",
+            Self::ArchiveDepth => "archive nested too deep",
+            Self::ArchiveFormat => "archive format not read",
+            Self::ArchiveLimit => "archive over its limit",
+            Self::Decoding => "too many encodings in each other",
+            Self::Encrypted => "encrypted archive member",
+            Self::Excluded => "excluded",
+            Self::Link => "symbolic link not followed",
+            Self::NotRegular => "not a regular file",
+            Self::TimeOut => "out of time",
+            Self::TooLarge => "larger than the limit",
+            Self::Unreadable => "not readable",
+        }
+    }
+}
+
+/// Reasons, each with a count and examples.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gaps(BTreeMap<&'static str, GapCount>);
+
+/// How often a reason applied, and a few of the places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GapCount {
+    pub count: u64,
+    /// The first few in the order of the alphabet, so that they do not depend on which thread came first.
+    pub examples: Vec<String>,
+}
+
+const MAX_EXAMPLES: usize = 5;
+
+impl Gaps {
+    pub fn add(&mut self, gap: Gap, example: &str) {
+        self.add_many(gap.name(), 1, [example.to_owned()]);
+    }
+
+    pub fn add_many(&mut self, reason: &'static str, count: u64, examples: impl IntoIterator<Item = String>) {
+        if count == 0 {
+            return;
+        }
+        let entry = self.0.entry(reason).or_default();
+        entry.count += count;
+        entry.examples.extend(examples);
+        entry.examples.sort_unstable();
+        entry.examples.truncate(MAX_EXAMPLES);
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (reason, more) in other.0 {
+            self.add_many(reason, more.count, more.examples);
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &GapCount)> {
+        self.0.iter().map(|(reason, count)| (*reason, count))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Coverage {
+    /// Whether nothing was left out that should have been read.
+    pub fn is_complete(&self) -> bool {
+        self.gaps.is_empty()
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        self.files += other.files;
+        self.members += other.members;
+        self.archives += other.archives;
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+        self.gaps.merge(other.gaps);
+        self.skipped.merge(other.skipped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_do_not_depend_on_the_order() {
+        let names: Vec<String> = (0..9).map(|n| n.to_string()).collect();
+        let mut one = Gaps::default();
+        names.iter().for_each(|name| one.add(Gap::Unreadable, name));
+        let mut two = Gaps::default();
+        names.iter().rev().for_each(|name| two.add(Gap::Unreadable, name));
+        assert_eq!(one, two);
+        assert_eq!(one.iter().next().map(|(_, count)| count.count), Some(9));
+    }
+}

@@ -1,0 +1,102 @@
+//! Hexadecimal: two digits a byte, as dumps, database exports and `bytea` columns write text.
+//!
+//! The high digit of visible ASCII is 2 to 7. Twenty such pairs in a row do not happen in a hash.
+
+use super::{Decoded, Encoding, MIN_TEXT, u32_of};
+
+/// Reads the hexadecimal stretches of a run; `lines` says where in the text its pieces begin.
+pub fn read(
+    run: &[u8],
+    lines: &[(usize, usize)],
+    decoded: &mut Decoded,
+    found: &mut dyn FnMut(Encoding, &mut Decoded),
+) {
+    let mut at = 0;
+    while let Some(byte) = run.get(at + 2 * MIN_TEXT - 1) {
+        let probe = at + 2 * MIN_TEXT - 1;
+        if !byte.is_ascii_hexdigit() {
+            at = probe + 1;
+            continue;
+        }
+        let before = run[at..probe].iter().rposition(|byte| !byte.is_ascii_hexdigit());
+        let start = before.map_or(at, |found| at + found + 1);
+        let after = run[probe + 1..].iter().position(|byte| !byte.is_ascii_hexdigit());
+        let end = after.map_or(run.len(), |len| probe + 1 + len);
+        at = end + 1;
+        for alignment in 0..2 {
+            let digits = &run[start + alignment..end];
+            if shows_text(digits) {
+                write(digits, start + alignment, lines, decoded);
+                found(Encoding::Hex, decoded);
+            }
+        }
+    }
+}
+
+fn shows_text(digits: &[u8]) -> bool {
+    let pairs = digits.len() / 2;
+    let mut at = 0;
+    while at + MIN_TEXT <= pairs {
+        match (at..at + MIN_TEXT).rev().find(|pair| !matches!(digits[2 * pair], b'2'..=b'7')) {
+            None => return true,
+            Some(pair) => at = pair + 1,
+        }
+    }
+    false
+}
+
+fn write(digits: &[u8], from: usize, lines: &[(usize, usize)], decoded: &mut Decoded) {
+    decoded.clear();
+    let mut line = 0;
+    for (nth, pair) in digits.chunks_exact(2).enumerate() {
+        let index = from + 2 * nth;
+        while lines.get(line + 1).is_some_and(|next| next.0 <= index) {
+            line += 1;
+        }
+        let place = lines[line].1 + (index - lines[line].0);
+        decoded.push(value(pair[0]) << 4 | value(pair[1]), place);
+        decoded.end = u32_of(place + 2);
+    }
+}
+
+/// Of a hexadecimal digit; anything else counts as 0.
+pub fn value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        b'A'..=b'F' => digit - b'A' + 10,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(text: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        super::super::base64::decode(text.as_bytes(), &mut Decoded::default(), &mut |encoding, decoded| {
+            if encoding == Encoding::Hex {
+                all.push(String::from_utf8_lossy(decoded.bytes()).into_owned());
+            }
+        });
+        all
+    }
+
+    fn hex(text: &str) -> String {
+        text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn text_in_digits_is_read_at_either_alignment() {
+        let text = "a text of twenty and more";
+        assert_eq!(decoded(&format!("x = '\\x{}'", hex(text))), [text]);
+        assert!(decoded(&format!("f{}", hex(text))).iter().any(|one| one == text));
+        assert!(decoded(&format!("0x{}", hex(text).to_uppercase())).iter().any(|one| one == text));
+    }
+
+    #[test]
+    fn a_hash_is_left_alone() {
+        assert!(decoded("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855").is_empty());
+    }
+}

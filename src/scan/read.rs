@@ -1,0 +1,310 @@
+//! Reading: from a stream of bytes to findings, in bounded memory.
+//!
+//! A file is read into a buffer that its worker uses again for the next one. One that does not fit is read in chunks
+//! that overlap by twice [`OVERLAP`]: a token is taken from the chunk in which so many bytes stand on both sides of its
+//! start, so that it is whole, its context is there, and it is taken once.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Instant;
+
+use super::archive::{self, Budget, Bytes, Format, Left, Member};
+use super::coverage::{Coverage, Gap};
+use super::finding::Finding;
+use super::lines::Lines;
+use super::plan::Plan;
+use super::provenance::Provenance;
+use super::text::{Decoding, Scratch, TextScanner};
+use crate::clock::Timestamp;
+
+const SMALL: usize = 256 << 10;
+const CHUNK: usize = 4 << 20;
+
+/// More than the longest token with its context, encoded twice.
+const OVERLAP: usize = 64 << 10;
+
+/// What is known and the same for all workers of a scan.
+pub struct Shared<'p> {
+    pub plan: &'p Plan,
+    pub scanner: &'p TextScanner,
+    pub now: Timestamp,
+    pub until: Option<Instant>,
+}
+
+/// One thread's share of a scan.
+pub struct Worker<'p> {
+    shared: &'p Shared<'p>,
+    scratch: Scratch,
+    buffers: Vec<Vec<u8>>,
+    pub harvest: Harvest,
+}
+
+/// What a worker has found.
+#[derive(Default)]
+pub struct Harvest {
+    pub findings: Vec<Finding>,
+    pub coverage: Coverage,
+    /// Findings that a comment in the text suppressed.
+    pub inline: u64,
+}
+
+/// Where the bytes come from; made into a [`Provenance`] only for a finding.
+#[derive(Clone, Copy)]
+pub enum Place<'p> {
+    Member { outer: &'p Place<'p>, name: &'p str },
+    Path(&'p Path),
+    Root(&'p Provenance),
+}
+
+impl Place<'_> {
+    fn provenance(&self) -> Provenance {
+        match self {
+            Self::Member { outer, name } => outer.provenance().member((*name).to_owned()),
+            Self::Path(path) => Provenance::file(slashed(path)),
+            Self::Root(provenance) => (*provenance).clone(),
+        }
+    }
+
+    fn shown(&self) -> String {
+        self.provenance().shown()
+    }
+}
+
+/// The path with `/`, as it is written in ignore files on every system.
+pub fn slashed(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = if std::path::MAIN_SEPARATOR == '\\' { text.replace('\\', "/").into() } else { text };
+    text.strip_prefix("./").unwrap_or(&text).to_owned()
+}
+
+/// Bytes to be read, and what else can be done with them.
+enum Input<'i> {
+    File(&'i mut File),
+    Stream(&'i mut dyn Read),
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Stream(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Harvest {
+    pub fn merge(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.coverage.merge(other.coverage);
+        self.inline += other.inline;
+    }
+}
+
+impl<'p> Worker<'p> {
+    pub fn new(shared: &'p Shared<'p>) -> Self {
+        Self { shared, scratch: shared.scanner.scratch(), buffers: Vec::new(), harvest: Harvest::default() }
+    }
+
+    /// Whether the scan's time is over.
+    pub fn is_late(&self) -> bool {
+        self.shared.until.is_some_and(|until| Instant::now() > until)
+    }
+
+    /// Scans a regular file.
+    pub fn file(&mut self, path: &Path) {
+        let place = Place::Path(path);
+        match File::open(path) {
+            Ok(mut file) => {
+                if let Some(limit) = self.shared.plan.max_file_size
+                    && file.metadata().is_ok_and(|about| about.len() > limit)
+                {
+                    return self.gap(Gap::TooLarge, &place);
+                }
+                self.harvest.coverage.files += 1;
+                self.input(Input::File(&mut file), place, 0, None);
+            }
+            Err(_) => self.gap(Gap::Unreadable, &place),
+        }
+    }
+
+    /// Scans what a stream has in it.
+    pub fn stream(&mut self, stream: &mut dyn Read, provenance: &Provenance) {
+        self.harvest.coverage.files += 1;
+        self.input(Input::Stream(stream), Place::Root(provenance), 0, None);
+    }
+
+    pub fn gap(&mut self, gap: Gap, place: &Place<'_>) {
+        self.harvest.coverage.gaps.add(gap, &crate::redact::inert(&place.shown(), 300));
+    }
+
+    pub fn skip(&mut self, gap: Gap, path: &Path) {
+        self.harvest.coverage.skipped.add(gap, &crate::redact::inert(&slashed(path), 300));
+    }
+
+    fn input(&mut self, input: Input<'_>, place: Place<'_>, depth: usize, budget: Option<&Budget>) {
+        let mut buffer = self.buffers.pop().unwrap_or_else(|| vec![0; SMALL]);
+        self.chunks(input, place, depth, budget, &mut buffer);
+        self.buffers.push(buffer);
+    }
+
+    fn chunks(
+        &mut self,
+        mut input: Input<'_>,
+        place: Place<'_>,
+        depth: usize,
+        budget: Option<&Budget>,
+        buffer: &mut Vec<u8>,
+    ) {
+        let (mut filled, mut more) = fill(&mut input, buffer, 0);
+        if let Some(format) = Format::of(&buffer[..filled])
+            && self.shared.plan.archives.depth > 0
+        {
+            if depth >= self.shared.plan.archives.depth {
+                self.gap(Gap::ArchiveDepth, &place);
+            } else if self.archive(format, &mut input, &buffer[..filled], more.is_end(), place, depth, budget) {
+                return;
+            }
+        }
+        let mut lines = Lines::default();
+        let mut base = 0;
+        loop {
+            if more == More::Unreadable && budget.is_none() {
+                self.gap(Gap::Unreadable, &place);
+            }
+            let own = if base == 0 { 0 } else { OVERLAP }..if more == More::Yes { filled - OVERLAP } else { filled };
+            self.chunk(&buffer[..filled], own, base, place, &mut lines);
+            if more != More::Yes {
+                self.harvest.coverage.bytes += base + filled as u64;
+                return;
+            }
+            if self.is_late() {
+                return self.gap(Gap::TimeOut, &place);
+            }
+            let cut = filled - 2 * OVERLAP;
+            lines.advance(&buffer[..filled], cut);
+            buffer.copy_within(cut..filled, 0);
+            base += cut as u64;
+            (filled, more) = fill(&mut input, buffer, 2 * OVERLAP);
+        }
+    }
+
+    fn chunk(&mut self, text: &[u8], own: std::ops::Range<usize>, base: u64, place: Place<'_>, lines: &mut Lines) {
+        let (sightings, decoding) = self.shared.scanner.scan(text, &mut self.scratch);
+        for sighting in sightings.drain(..) {
+            let (start, end) = (sighting.range.start, sighting.range.end);
+            if !own.contains(&start) || sighting.confidence < self.shared.plan.min_confidence {
+                continue;
+            }
+            if self.shared.plan.inline.suppresses(text, start, end) {
+                self.harvest.inline += 1;
+                continue;
+            }
+            self.harvest.findings.extend(Finding::new(
+                &sighting,
+                base + start as u64,
+                lines.position(text, start),
+                place.provenance(),
+                self.shared.plan.secrets,
+                self.shared.scanner.recognizer(),
+                self.shared.now,
+            ));
+        }
+        if decoding == Decoding::Limited {
+            self.gap(Gap::Decoding, &place);
+        }
+    }
+
+    /// Opens an archive. `false` if it is none after all, and its bytes are to be read as they are.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of its one caller, of which most are passed on")]
+    fn archive(
+        &mut self,
+        format: Format,
+        input: &mut Input<'_>,
+        head: &[u8],
+        all: bool,
+        place: Place<'_>,
+        depth: usize,
+        budget: Option<&Budget>,
+    ) -> bool {
+        let own;
+        let budget = if let Some(shared) = budget {
+            shared
+        } else {
+            let size = match input {
+                Input::File(file) => file.metadata().ok().map(|about| about.len()).filter(|len| *len > 0),
+                Input::Stream(_) => None,
+            };
+            own = Budget::new(&self.shared.plan.archives, size);
+            &own
+        };
+        if format == Format::Unread {
+            self.gap(Gap::ArchiveFormat, &place);
+            return false;
+        }
+        let bytes = match input {
+            _ if all => Bytes::Memory(head),
+            Input::File(file) if format == Format::Zip => Bytes::Seekable(*file),
+            Input::File(file) => Bytes::Stream(head, *file),
+            Input::Stream(stream) => Bytes::Stream(head, *stream),
+        };
+        let mut members = 0;
+        let told = archive::open(format, bytes, budget, &mut |member| {
+            members += 1;
+            match member {
+                // A compressed file is its content: `x.tar.gz!/a` says all that `x.tar.gz!/x.tar!/a` does.
+                Member::Content(stream) => self.input(Input::Stream(stream), place, depth + 1, Some(budget)),
+                Member::Named(name, stream) => {
+                    self.harvest.coverage.members += 1;
+                    let place = Place::Member { outer: &place, name };
+                    self.input(Input::Stream(stream), place, depth + 1, Some(budget));
+                }
+                Member::Unread(name, gap) => self.gap(gap, &Place::Member { outer: &place, name }),
+            }
+        });
+        self.harvest.coverage.archives += 1;
+        match told {
+            Ok(()) => {}
+            // The limit belongs to the file on the outside: one gap, not one for each layer.
+            Err(Left::Limit(gap)) if depth == 0 => self.gap(gap, &place),
+            Err(Left::Limit(_)) => {}
+            Err(Left::Damaged) => {
+                self.gap(Gap::ArchiveDamaged, &place);
+                return members > 0;
+            }
+        }
+        true
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum More {
+    End,
+    Unreadable,
+    Yes,
+}
+
+impl More {
+    fn is_end(self) -> bool {
+        self == Self::End
+    }
+}
+
+/// Fills the buffer behind what is in it, and lets it grow up to a chunk.
+fn fill(input: &mut Input<'_>, buffer: &mut Vec<u8>, kept: usize) -> (usize, More) {
+    let mut filled = kept;
+    loop {
+        if filled == buffer.len() {
+            if filled >= CHUNK {
+                return (filled, More::Yes);
+            }
+            buffer.resize(CHUNK, 0);
+        }
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => return (filled, More::End),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return (filled, More::Unreadable),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The shapes that other scanners' reports have, for programs that read those.
+//!
+//! Fields that would hold the token hold its masked form.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::super::finding::Finding;
+use super::super::run::Outcome;
+use super::confidence;
+
+/// An array of objects with capital names.
+pub fn gitleaks(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
+    let all: Vec<Value> = outcome.findings.iter().map(gitleaks_finding).collect();
+    serde_json::to_writer_pretty(&mut *out, &all)?;
+    writeln!(out)
+}
+
+fn gitleaks_finding(finding: &Finding) -> Value {
+    let commit = finding.provenance.commit().cloned().unwrap_or_default();
+    let file = finding.provenance.shown();
+    let place = format!("{file}:{}:{}", finding.kind, finding.position.line);
+    let fingerprint = if commit.id.is_empty() { place } else { format!("{}:{place}", commit.id) };
+    json!({
+        "RuleID": finding.kind.as_str(),
+        "Description": format!("{}: {}", finding.issuer, finding.name),
+        "StartLine": finding.position.line,
+        "EndLine": finding.position.line,
+        "StartColumn": finding.position.column,
+        "EndColumn": finding.position.column + finding.len as u64,
+        "Match": finding.masked.as_str(),
+        "Secret": finding.masked.as_str(),
+        "File": file,
+        "SymlinkFile": "",
+        "Commit": commit.id,
+        "Entropy": 0,
+        "Author": commit.author,
+        "Email": commit.email,
+        "Date": date(commit.authored_at),
+        "Message": commit.summary,
+        "Tags": [],
+        "Fingerprint": fingerprint,
+    })
+}
+
+/// One object a line.
+pub fn trufflehog(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
+    for finding in &outcome.findings {
+        serde_json::to_writer(&mut *out, &trufflehog_finding(finding))?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn trufflehog_finding(finding: &Finding) -> Value {
+    let file = finding.provenance.shown();
+    let data = match finding.provenance.commit() {
+        Some(commit) => json!({ "Git": {
+            "commit": commit.id,
+            "file": file,
+            "email": format!("{} <{}>", commit.author, commit.email),
+            "timestamp": date(commit.authored_at),
+            "line": finding.position.line,
+        } }),
+        None => json!({ "Filesystem": { "file": file, "line": finding.position.line } }),
+    };
+    let extra: serde_json::Map<_, _> =
+        finding.facts.iter().map(|fact| (fact.name.to_owned(), json!(fact.value))).collect();
+    json!({
+        "SourceMetadata": { "Data": data },
+        "SourceName": "stanch",
+        "DetectorName": finding.kind.as_str(),
+        "DecoderName": finding.encodings.last().map_or("PLAIN", |encoding| encoding.name()),
+        "Verified": confidence(finding.confidence) == "verified",
+        "Raw": finding.masked.as_str(),
+        "Redacted": finding.masked.as_str(),
+        "ExtraData": extra,
+    })
+}
+
+fn date(seconds: Option<i64>) -> String {
+    use time::format_description::well_known::Rfc3339;
+    let moment = seconds.and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok());
+    moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
+}

@@ -1,0 +1,190 @@
+//! For people: grouped by file, one line for each token, and at the end what was read and what was not.
+
+use std::io::{self, Write};
+
+use super::super::coverage::Gaps;
+use super::super::facts::Checksum;
+use super::super::finding::Finding;
+use super::super::run::Outcome;
+use super::{Colour, Detail, confidence, count, place, severity};
+use crate::redact::inert;
+use crate::token::Confidence;
+use crate::token::catalogue::Severity;
+
+pub fn write(outcome: &Outcome, detail: Detail, colour: Colour, out: &mut dyn Write) -> io::Result<()> {
+    let ink = Ink(colour);
+    let mut file = String::new();
+    let width = outcome.findings.iter().map(|finding| finding.name.chars().count()).max().unwrap_or(0);
+    for finding in &outcome.findings {
+        let here = place(finding);
+        if here != file {
+            if !file.is_empty() {
+                writeln!(out)?;
+            }
+            writeln!(out, "{}", ink.bold(&here))?;
+            file = here;
+        }
+        line(finding, width, ink, out)?;
+        if detail == Detail::Full {
+            details(finding, ink, out)?;
+        }
+    }
+    if !outcome.findings.is_empty() {
+        writeln!(out)?;
+    }
+    summary(outcome, detail, ink, out)
+}
+
+fn line(finding: &Finding, width: usize, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
+    let at = format!("{}:{}", finding.position.line, finding.position.column);
+    let grade = match (finding.confidence, finding.checksum) {
+        (Confidence::Verified, _) => "verified",
+        (_, Checksum::Good) => "checksum good",
+        (_, Checksum::Bad) => "checksum bad",
+        (_, Checksum::None) => "shape only",
+    };
+    let mut notes = vec![grade.to_owned()];
+    if !finding.encodings.is_empty() {
+        let names: Vec<_> = finding.encodings.iter().map(|encoding| encoding.name()).collect();
+        notes.push(format!("in {}", names.join(", ")));
+    }
+    let telling = ["account", "expires", "location", "issuer", "owner", "user", "organization"];
+    notes.extend(
+        finding
+            .facts
+            .iter()
+            .filter(|fact| telling.contains(&fact.name))
+            .map(|fact| format!("{} {}", fact.name, fact.value)),
+    );
+    if let Some(commit) = finding.provenance.commit() {
+        notes.push(format!("commit {}", commit.id.get(..10).unwrap_or("(unreachable)")));
+    }
+    let word = format!("{:<8}", severity(finding.severity));
+    let word = match finding.severity {
+        Severity::Critical | Severity::High => ink.red(&word),
+        Severity::Medium => ink.yellow(&word),
+        Severity::Info | Severity::Low => ink.dim(&word),
+    };
+    let masked = inert(finding.masked.as_str(), 80);
+    writeln!(
+        out,
+        "  {at:<9} {word} {name:<width$}  {masked}  {notes}",
+        name = finding.name,
+        notes = ink.dim(&notes.join(", "))
+    )
+}
+
+fn details(finding: &Finding, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
+    let mut say = |name: &str, value: &str| writeln!(out, "            {}  {value}", ink.dim(&format!("{name:<12}")));
+    say("id", finding.id.as_str())?;
+    say("kind", &format!("{} ({})", finding.kind, finding.issuer))?;
+    say("confidence", confidence(finding.confidence))?;
+    for fact in &finding.facts {
+        say(fact.name, &fact.value)?;
+    }
+    if let Some(commit) = finding.provenance.commit() {
+        say("commit", &commit.id)?;
+        say("author", &inert(&format!("{} <{}>", commit.author, commit.email), 120))?;
+        say("subject", &inert(&commit.summary, 120))?;
+    }
+    say("at byte", &format!("{}, {} long", finding.offset, finding.len))
+}
+
+fn summary(outcome: &Outcome, detail: Detail, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
+    let coverage = &outcome.coverage;
+    let mut tokens: Vec<_> = outcome.findings.iter().map(|finding| &finding.id).collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    let verdict = if outcome.findings.is_empty() {
+        let words = if coverage.is_complete() { "No token found" } else { "No token found in what was read" };
+        ink.green(words)
+    } else {
+        let places = count(outcome.findings.len() as u64, "place", "places");
+        ink.red(&format!("{} in {places}", count(tokens.len() as u64, "token", "tokens")))
+    };
+    let mut read = vec![count(coverage.files, "file", "files")];
+    if coverage.archives > 0 {
+        let members = count(coverage.members, "file", "files");
+        read.push(format!("{members} in {}", count(coverage.archives, "archive", "archives")));
+    }
+    if coverage.objects > 0 {
+        read.push(count(coverage.objects, "object", "objects"));
+    }
+    read.push(size(coverage.bytes));
+    writeln!(out, "{verdict}; read {} in {:.2} s", read.join(", "), outcome.took.as_secs_f64())?;
+    let suppressed = outcome.suppressed;
+    if suppressed.total() > 0 {
+        let each = [
+            (suppressed.baseline, "in the baseline"),
+            (suppressed.ignore_file, "in the ignore file"),
+            (suppressed.inline, "by a comment"),
+        ];
+        let told: Vec<_> =
+            each.iter().filter(|(number, _)| *number > 0).map(|(number, who)| format!("{number} {who}")).collect();
+        writeln!(out, "Known and not told: {}", told.join(", "))?;
+    }
+    for entry in &outcome.unused_entries {
+        writeln!(out, "{} `{}` in the ignore file suppressed nothing", ink.yellow("Note:"), inert(entry, 200))?;
+    }
+    told_gaps(&coverage.gaps, &ink.yellow("Not read:"), detail, out)?;
+    if detail == Detail::Full {
+        told_gaps(&coverage.skipped, "Skipped:", detail, out)?;
+    }
+    Ok(())
+}
+
+fn told_gaps(gaps: &Gaps, title: &str, detail: Detail, out: &mut dyn Write) -> io::Result<()> {
+    for (reason, gap) in gaps.iter() {
+        let shown = if detail == Detail::Full { gap.examples.len() } else { 1 };
+        let more = if gap.count > shown as u64 { ", …" } else { "" };
+        writeln!(out, "{title} {}, {reason} ({}{more})", gap.count, gap.examples[..shown].join(", "))?;
+    }
+    Ok(())
+}
+
+/// Bytes in the unit that a person reads.
+fn size(bytes: u64) -> String {
+    let units = ["bytes", "kB", "MB", "GB", "TB"];
+    let mut unit = 0;
+    let mut value = bytes;
+    let mut rest = 0;
+    while value >= 1000 && unit + 1 < units.len() {
+        rest = value % 1000;
+        value /= 1000;
+        unit += 1;
+    }
+    let digit = if unit > 0 && value < 100 { format!(".{}", rest / 100) } else { String::new() };
+    format!("{value}{digit} {}", units[unit])
+}
+
+#[derive(Clone, Copy)]
+struct Ink(Colour);
+
+impl Ink {
+    fn paint(self, code: u8, words: &str) -> String {
+        match self.0 {
+            Colour::Off => words.to_owned(),
+            Colour::On => format!("\u{1b}[{code}m{words}\u{1b}[0m"),
+        }
+    }
+
+    fn bold(self, words: &str) -> String {
+        self.paint(1, words)
+    }
+
+    fn dim(self, words: &str) -> String {
+        self.paint(2, words)
+    }
+
+    fn green(self, words: &str) -> String {
+        self.paint(32, words)
+    }
+
+    fn red(self, words: &str) -> String {
+        self.paint(31, words)
+    }
+
+    fn yellow(self, words: &str) -> String {
+        self.paint(33, words)
+    }
+}

@@ -1,0 +1,107 @@
+//! Reports: an outcome in the words of a person or of a program.
+//!
+//! What must stay true: no report holds a token; every text that comes from a scanned file is inert in the grammar it is
+//! written into (terminal, JSON, XML, HTML, CSV, workflow command); and the same outcome gives the same bytes, whatever
+//! the day, but for the time a scan took, which only the report for people tells.
+
+mod csv;
+mod foreign;
+mod github;
+mod html;
+mod human;
+mod json;
+mod junit;
+mod sarif;
+mod xml;
+
+use std::io::{self, Write};
+
+use super::run::Outcome;
+
+/// How an outcome is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    GithubActions,
+    GitleaksJson,
+    Html,
+    Human,
+    Json,
+    Jsonl,
+    Junit,
+    Sarif,
+    TrufflehogJson,
+}
+
+/// How much a person wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// One line for each finding, and the summary.
+    Brief,
+    /// What each token says about itself, its id, and examples of what was not read.
+    Full,
+}
+
+/// Whether the report may be coloured. Colour never carries meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    Off,
+    On,
+}
+
+/// Writes the report.
+pub fn write(
+    outcome: &Outcome,
+    format: Format,
+    detail: Detail,
+    colour: Colour,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match format {
+        Format::Csv => csv::write(outcome, out),
+        Format::GithubActions => github::write(outcome, out),
+        Format::GitleaksJson => foreign::gitleaks(outcome, out),
+        Format::Html => html::write(outcome, out),
+        Format::Human => human::write(outcome, detail, colour, out),
+        Format::Json => json::write(outcome, out),
+        Format::Jsonl => json::write_lines(outcome, out),
+        Format::Junit => junit::write(outcome, out),
+        Format::Sarif => sarif::write(outcome, out),
+        Format::TrufflehogJson => foreign::trufflehog(outcome, out),
+    }
+}
+
+/// Longest path that is shown.
+const MAX_PATH: usize = 500;
+
+/// A finding's place, safe for a terminal.
+fn place(finding: &super::Finding) -> String {
+    crate::redact::inert(&finding.provenance.shown(), MAX_PATH)
+}
+
+/// `1 file`, `2 files`.
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn confidence(confidence: crate::token::Confidence) -> &'static str {
+    match confidence {
+        crate::token::Confidence::Shape => "shape",
+        crate::token::Confidence::Checksum => "checksum",
+        crate::token::Confidence::Verified => "verified",
+    }
+}
+
+fn severity(severity: crate::token::catalogue::Severity) -> &'static str {
+    use crate::token::catalogue::Severity::{Critical, High, Info, Low, Medium};
+    match severity {
+        Info => "info",
+        Low => "low",
+        Medium => "medium",
+        High => "high",
+        Critical => "critical",
+    }
+}
+
+#[cfg(test)]
+mod tests;

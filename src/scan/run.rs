@@ -1,0 +1,119 @@
+//! The run: from a plan to an outcome.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::coverage::Coverage;
+use super::finding::Finding;
+use super::plan::{Plan, Target};
+use super::provenance::Provenance;
+use super::read::{Harvest, Shared, Worker};
+use super::text::TextScanner;
+use super::tree;
+
+/// What a scan has found, and what it has read.
+#[derive(Debug)]
+pub struct Outcome {
+    /// In the order of their places.
+    pub findings: Vec<Finding>,
+    pub coverage: Coverage,
+    pub suppressed: Suppressed,
+    pub took: Duration,
+    /// Entries of the ignore file that suppressed nothing.
+    pub unused_entries: Vec<String>,
+}
+
+/// Findings that were not told, by who said so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Suppressed {
+    pub inline: u64,
+    pub ignore_file: u64,
+    pub baseline: u64,
+}
+
+impl Suppressed {
+    pub fn total(self) -> u64 {
+        self.inline + self.ignore_file + self.baseline
+    }
+}
+
+/// Why a target cannot be scanned at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("`{0}` is a link, a device or a socket, which are not read")]
+    NotReadable(PathBuf),
+    #[error("`{0}` cannot be read")]
+    Unreadable(PathBuf, #[source] io::Error),
+}
+
+/// Does what the plan says.
+pub fn run(plan: &Plan) -> Result<Outcome, Error> {
+    let began = Instant::now();
+    let scanner = TextScanner::new(Arc::clone(&plan.recognizer), plan.decode_depth);
+    let until = plan.time_out.and_then(|time| began.checked_add(time));
+    let shared = Shared { plan, scanner: &scanner, now: plan.clock.now(), until };
+    let mut all = Harvest::default();
+    for target in &plan.targets {
+        all.merge(match target {
+            Target::Path(path) => scan_path(path, &shared)?,
+            Target::Stdin => {
+                let mut worker = Worker::new(&shared);
+                worker.stream(&mut io::stdin().lock(), &Provenance::stdin());
+                worker.harvest
+            }
+        });
+    }
+    Ok(settle(all, plan, began))
+}
+
+fn scan_path(path: &Path, shared: &Shared<'_>) -> Result<Harvest, Error> {
+    // A link that was named is followed: whoever types its name means what it leads to.
+    let about = fs::metadata(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
+    if about.is_dir() {
+        return Ok(tree::scan(path, shared));
+    }
+    let mut worker = Worker::new(shared);
+    if about.is_file() {
+        worker.file(path);
+    } else if is_pipe(&about) {
+        // `stanch scan <(command)` is a stream with a name.
+        let mut file = fs::File::open(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
+        worker.stream(&mut file, &Provenance::file(super::read::slashed(path)));
+    } else {
+        return Err(Error::NotReadable(path.to_owned()));
+    }
+    Ok(worker.harvest)
+}
+
+#[cfg(unix)]
+fn is_pipe(about: &fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&about.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// Puts the findings in order and takes out the known ones.
+fn settle(all: Harvest, plan: &Plan, began: Instant) -> Outcome {
+    let mut suppressed = Suppressed { inline: all.inline, ..Suppressed::default() };
+    let mut findings = all.findings;
+    findings.sort_by(Finding::order);
+    let mut used = Vec::new();
+    findings.retain(|finding| {
+        if let Some(entry) = plan.ignore_file.entry(finding) {
+            used.push(entry);
+            suppressed.ignore_file += 1;
+            return false;
+        }
+        let known = plan.baseline.knows(finding);
+        suppressed.baseline += u64::from(known);
+        !known
+    });
+    let unused_entries = plan.ignore_file.unused(&used).map(str::to_owned).collect();
+    Outcome { findings, coverage: all.coverage, suppressed, took: began.elapsed(), unused_entries }
+}

@@ -26,6 +26,9 @@ pub enum Command {
     /// List, make, rotate and check the keys that seal tokens and name them
     #[command(subcommand)]
     Keys(keys::Command),
+    #[cfg(feature = "scan")]
+    #[command(flatten)]
+    Search(super::scan::Command),
     /// Play the reporter: sign and post leaked-token reports, well-formed or not
     Send(Box<send::SendArgs>),
     /// Mint, list and revoke tokens of the built-in issuer
@@ -46,6 +49,8 @@ impl Command {
             Self::Incident(command) => wait_for(command.run(context)),
             Self::Init(command) => command.run(context),
             Self::Keys(command) => wait_for(command.run(context)),
+            #[cfg(feature = "scan")]
+            Self::Search(command) => command.run(),
             Self::Send(args) => wait_for(send::run(*args, context)),
             Self::Token(command) => wait_for(command.run(context)),
             Self::Serve(command) => wait_for(command.run(context)),

@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use super::out;
+#[cfg(feature = "server")]
 use crate::config::{Problem, Refused};
 
 /// Wrong usage, or a configuration that is refused.
@@ -62,11 +63,22 @@ fn is_broken_pipe(error: &io::Error) -> bool {
 }
 
 fn code(error: &anyhow::Error) -> ExitCode {
-    let refused = error.chain().any(|each| each.is::<Problem>() || each.is::<Refused>() || each.is::<Usage>());
+    let refused = error.chain().any(|each| each.is::<Usage>() || is_refusal(each));
     if refused { ExitCode::from(REFUSED) } else { ExitCode::FAILURE }
 }
 
+#[cfg(feature = "server")]
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<Problem>() || error.is::<Refused>()
+}
+
+#[cfg(not(feature = "server"))]
+fn is_refusal(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
+}
+
 fn text(error: &anyhow::Error) -> String {
+    #[cfg(feature = "server")]
     if let Some(refused) = error.chain().find_map(|each| each.downcast_ref::<Refused>()) {
         let told: Vec<_> =
             refused.problems().iter().map(|each| format!("error: {each}\nhint: {}", each.hint)).collect();
@@ -89,11 +101,13 @@ fn text(error: &anyhow::Error) -> String {
 fn hint_in(error: &anyhow::Error) -> Option<&str> {
     error.chain().find_map(|each| {
         let hinted = each.downcast_ref::<Hinted>().map(|hinted| hinted.hint.as_str());
-        hinted.or_else(|| each.downcast_ref::<Problem>().map(|problem| problem.hint.as_str()))
+        #[cfg(feature = "server")]
+        let hinted = hinted.or_else(|| each.downcast_ref::<Problem>().map(|problem| problem.hint.as_str()));
+        hinted
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests {
     use anyhow::Context as _;
 

@@ -12,7 +12,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Set it up", &["init", "doctor", "config", "keys"]),
     ("Look after leaked tokens", &["incident"]),
     ("Mint tokens of the built-in issuer", &["token"]),
-    ("Search for tokens", &["scan"]),
+    ("Search for tokens", &["scan", "rules", "hook", "completions", "man"]),
     ("Play the reporter", &["send"]),
 ];
 
@@ -28,7 +28,14 @@ Standard output is data, standard error is talk.
 Exit codes: 0 done, 1 failed, 2 wrong usage or refused configuration";
 
 #[cfg(not(feature = "server"))]
-const EXAMPLES: &str = "This build searches only; it has no service in it.";
+const EXAMPLES: &str = "\
+Examples:
+  stanch scan                        Search the files of this folder
+  stanch scan dist/*.whl             Search what is about to be published
+  git diff | stanch scan -           Search a stream
+
+Standard output is data, standard error is talk. This build searches only; it has no service in it.
+Exit codes: 0 clean and complete, 1 tokens found, 2 wrong usage, 3 not everything was read";
 
 /// The parser with its first page of help.
 pub fn command() -> Command {

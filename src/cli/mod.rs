@@ -16,7 +16,6 @@ mod demo;
 mod doctor;
 #[cfg(feature = "server")]
 mod entropy;
-#[cfg(feature = "server")]
 mod failure;
 mod help;
 #[cfg(feature = "server")]
@@ -25,10 +24,11 @@ mod incident;
 mod init;
 #[cfg(feature = "server")]
 mod keys;
-#[cfg(feature = "server")]
 pub mod out;
 #[cfg(feature = "server")]
 pub mod ready;
+#[cfg(feature = "scan")]
+pub mod scan;
 #[cfg(feature = "server")]
 pub mod send;
 #[cfg(feature = "server")]
@@ -52,8 +52,9 @@ use clap::{FromArgMatches as _, Parser};
 pub use command::Command;
 #[cfg(feature = "server")]
 pub use context::{Context, Global};
-#[cfg(feature = "server")]
 pub use failure::{HintExt, Usage};
+#[cfg(all(feature = "scan", not(feature = "server")))]
+pub use scan::Command;
 
 /// Stops a leaked token in seconds: the leak-response service of a token issuer
 #[derive(Parser)]
@@ -62,7 +63,6 @@ pub struct Cli {
     #[cfg(feature = "server")]
     #[command(flatten)]
     pub global: Global,
-    #[cfg(feature = "server")]
     #[command(subcommand)]
     pub command: Command,
 }
@@ -73,10 +73,8 @@ pub fn run() -> ExitCode {
     let typed = help::command().get_matches();
     let cli = Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
     #[cfg(feature = "server")]
-    return cli.command.run(&Context::new(cli.global)).unwrap_or_else(|error| failure::tell(&error));
+    let done = cli.command.run(&Context::new(cli.global));
     #[cfg(not(feature = "server"))]
-    {
-        let Cli {} = cli;
-        ExitCode::SUCCESS
-    }
+    let done = cli.command.run();
+    done.unwrap_or_else(|error| failure::tell(&error))
 }

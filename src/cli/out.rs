@@ -1,8 +1,11 @@
 //! Standard output for data, standard error for talk.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+#[cfg(feature = "server")]
+use std::io::IsTerminal as _;
+use std::io::{self, Write as _};
 
+#[cfg(feature = "server")]
 use crate::config::Environment;
 
 /// Writes one line of data.
@@ -19,12 +22,14 @@ pub fn talk(line: impl Display) {
 }
 
 /// Whether words on standard output may be coloured. Colour never carries meaning: the same words stand without it.
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
     Off,
     On,
 }
 
+#[cfg(feature = "server")]
 impl Colour {
     /// On for a terminal, unless the person said otherwise (<https://no-color.org>).
     pub fn of(environment: &Environment) -> Self {
@@ -40,6 +45,7 @@ impl Colour {
     }
 }
 
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ink {
     Bold,
@@ -49,6 +55,7 @@ pub enum Ink {
     Yellow,
 }
 
+#[cfg(feature = "server")]
 impl Ink {
     fn code(self) -> u8 {
         match self {

@@ -214,10 +214,7 @@ impl Caveat {
 /// Whether the caveats are those that an issuer writes itself: one user, or a project by name and id, or a publisher.
 fn is_as_issued(caveats: &[Caveat]) -> bool {
     use Caveat::{Expiry, ProjectIds, Projects, Publisher, User};
-    matches!(
-        caveats,
-        [] | [User | Projects(_)] | [Projects(_), ProjectIds(_)] | [Publisher, ProjectIds(_), Expiry(_)]
-    )
+    matches!(caveats, [] | [User | Projects(_)] | [Projects(_), ProjectIds(_)] | [Publisher, ProjectIds(_), Expiry(_)])
 }
 
 fn texts(value: &Value) -> Option<Vec<String>> {
@@ -276,7 +273,12 @@ mod tests {
     fn a_macaroon_tells_its_location_identifier_and_caveats() {
         assert_eq!(
             facts("pypi-api-token", &macaroon(&["[3,\"u\"]"])),
-            ["location pypi.org", "identifier 0f0e0d0c-0b0a-0908-0706-050403020100", "caveat whole account", "attenuated no"]
+            [
+                "location pypi.org",
+                "identifier 0f0e0d0c-0b0a-0908-0706-050403020100",
+                "caveat whole account",
+                "attenuated no"
+            ]
         );
         assert_eq!(
             facts("pypi-api-token", &macaroon(&["[1,[\"a\",\"b\"]]", "[2,[\"i\"]]", "[0,1900000000,0]"]))[2..],
@@ -286,7 +288,10 @@ mod tests {
             facts("pypi-api-token", &macaroon(&["{\"version\":1,\"permissions\":{\"projects\":[\"a\"]}}"]))[2..],
             ["caveat project a", "attenuated no"]
         );
-        assert_eq!(facts("pypi-api-token", &macaroon(&["ho\u{1b}[2J"]))[2..], ["caveat ho\\u{1b}[2J", "attenuated yes"]);
+        assert_eq!(
+            facts("pypi-api-token", &macaroon(&["ho\u{1b}[2J"]))[2..],
+            ["caveat ho\\u{1b}[2J", "attenuated yes"]
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::provenance::Provenance;
 use super::text::Sighting;
 use crate::clock::Timestamp;
 use crate::recognize::Recognizer;
-use crate::token::catalogue::{Kind, Severity};
+use crate::token::catalogue::{Form, Kind, Severity};
 use crate::token::shape::Part;
 use crate::token::{Confidence, FindingId, KindId, Secret};
 
@@ -44,7 +44,7 @@ pub struct Masked(String);
 /// Tokens shorter than this have too little secret left beside four shown characters.
 const MIN_SHOWN_END: usize = 24;
 const SHOWN_END: usize = 4;
-const MAX_SHOWN_START: usize = 32;
+const MAX_SHOWN_START: usize = 48;
 
 impl Masked {
     pub fn of(kind: &Kind, token: &[u8]) -> Self {
@@ -62,9 +62,12 @@ impl Masked {
 
 /// How much of the start of a token is the same for all of its kind.
 fn fixed_start(kind: &Kind, token: &[u8]) -> usize {
-    let crate::token::catalogue::Form::Shape(parts) = &kind.form else {
-        // A block: its first line says what it is.
-        return token.iter().position(|byte| *byte == b'\n' || *byte == b'\r').unwrap_or(0);
+    let parts = match &kind.form {
+        Form::Block { begin, .. } => {
+            let fitting = begin.iter().filter(|marker| token.starts_with(marker.as_bytes()));
+            return fitting.map(|marker| marker.len()).max().unwrap_or(0);
+        }
+        Form::Shape(parts) => parts,
     };
     let mut len = 0;
     for part in parts.iter() {

@@ -71,6 +71,6 @@ impl ArchiveLimits {
 
 impl Default for ArchiveLimits {
     fn default() -> Self {
-        Self { depth: 6, bytes: 4 << 30, ratio: 200, time: Duration::from_secs(120) }
+        Self { depth: 6, bytes: 4 << 30, ratio: 200, time: Duration::from_mins(2) }
     }
 }

@@ -264,10 +264,9 @@ impl<'p> Worker<'p> {
         });
         self.harvest.coverage.archives += 1;
         match told {
-            Ok(()) => {}
             // The limit belongs to the file on the outside: one gap, not one for each layer.
             Err(Left::Limit(gap)) if depth == 0 => self.gap(gap, &place),
-            Err(Left::Limit(_)) => {}
+            Ok(()) | Err(Left::Limit(_)) => {}
             Err(Left::Damaged) => {
                 self.gap(Gap::ArchiveDamaged, &place);
                 return members > 0;

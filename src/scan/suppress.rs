@@ -5,7 +5,7 @@
 //! rename and a merge, because the id knows of no commit, path or line.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt;
 use std::ops::Range;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -76,7 +76,11 @@ struct Entry {
 
 enum Rule {
     /// A finding of another scanner: it knows a place, and its rule has a name of its own.
-    Foreign { commit: Option<String>, path: String, line: u64 },
+    Foreign {
+        commit: Option<String>,
+        path: String,
+        line: u64,
+    },
     Id(FindingId),
     Path(Box<Gitignore>),
 }
@@ -172,7 +176,7 @@ pub struct Baseline(BTreeMap<FindingId, String>);
 pub struct BadBaseline(pub usize);
 
 impl Baseline {
-    /// Reads what [`Baseline::write`] wrote. What follows the id is for people.
+    /// Reads what was written before. What follows the id is for people.
     pub fn parse(text: &str) -> Result<Self, BadBaseline> {
         let mut known = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {
@@ -191,18 +195,26 @@ impl Baseline {
         self.0.contains_key(&finding.id)
     }
 
-    /// One line for each token, in the order of the ids: no date, no line number and no secret, so that two branches
-    /// merge.
-    pub fn write<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> String {
-        let mut known: BTreeMap<&FindingId, String> = BTreeMap::new();
+    /// What is known together with what was found now.
+    pub fn with<'f>(&self, findings: impl IntoIterator<Item = &'f Finding>) -> Self {
+        let mut known = self.0.clone();
         for finding in findings {
-            known.entry(&finding.id).or_insert_with(|| crate::redact::inert(&finding.provenance.shown(), 300));
+            known
+                .entry(finding.id.clone())
+                .or_insert_with(|| crate::redact::inert(&finding.provenance.shown(), MAX_PLACE));
         }
-        let mut text = String::from("# Tokens that are known: found before and dealt with. One a line, where it was first seen.\n");
-        for (id, place) in known {
-            let _ = writeln!(text, "{id}  {place}");
-        }
-        text
+        Self(known)
+    }
+}
+
+/// Longest place that is written behind an id.
+const MAX_PLACE: usize = 300;
+
+/// One line for each token, in the order of the ids: no date, no line number and no secret, so that two branches merge.
+impl fmt::Display for Baseline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# Tokens that were found before and dealt with: one a line, and where it was first seen.")?;
+        self.0.iter().try_for_each(|(id, place)| writeln!(f, "{id}  {place}"))
     }
 }
 
@@ -230,11 +242,12 @@ mod tests {
     #[test]
     fn lines_of_other_tools_and_patterns_are_read() {
         let mut file = IgnoreFile::default();
-        file.add("# known\n\ntests/**  # fixtures\nsrc/a.py:pypi-upload-token:3\nabcdef0123:src/a.py:x:4\n").expect("fine");
+        file.add("# known\n\ntests/**  # fixtures\nsrc/a.py:pypi-upload-token:3\nabcdef0123:src/a.py:x:4\n")
+            .expect("fine");
         assert_eq!(file.entries.len(), 3);
         assert!(matches!(file.entries[1].rule, Rule::Foreign { commit: None, line: 3, .. }));
         assert!(matches!(file.entries[2].rule, Rule::Foreign { commit: Some(_), line: 4, .. }));
-        assert!(file.add("a[").is_err());
+        assert!(file.add("a[z-a]").is_err());
     }
 
     #[test]

@@ -19,8 +19,8 @@ mod zip;
 
 use std::io::{self, Cursor, Read, Seek};
 
-pub use budget::Budget;
 use budget::Bounded;
+pub use budget::Budget;
 
 use super::coverage::Gap;
 
@@ -109,12 +109,7 @@ pub fn open(format: Format, bytes: Bytes<'_>, budget: &Budget, each: &mut dyn Fn
     }
 }
 
-fn read(
-    format: Format,
-    file: &mut dyn ReadSeek,
-    budget: &Budget,
-    each: &mut dyn FnMut(Member<'_>),
-) -> io::Result<()> {
+fn read(format: Format, file: &mut dyn ReadSeek, budget: &Budget, each: &mut dyn FnMut(Member<'_>)) -> io::Result<()> {
     if format == Format::Zip { zip::read(file, budget, each) } else { read_stream(format, file, budget, each) }
 }
 

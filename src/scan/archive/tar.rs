@@ -93,9 +93,9 @@ fn number(field: &[u8]) -> Option<u64> {
         return (fits && number < 1 << 62).then_some(number);
     }
     let digits = field.iter().copied().skip_while(|byte| *byte == b' ').take_while(|byte| !matches!(byte, 0 | b' '));
-    digits.into_iter().try_fold(0_u64, |number, digit| {
-        (b'0'..=b'7').contains(&digit).then(|| number << 3 | u64::from(digit - b'0'))
-    })
+    digits
+        .into_iter()
+        .try_fold(0_u64, |number, digit| (b'0'..=b'7').contains(&digit).then(|| number << 3 | u64::from(digit - b'0')))
 }
 
 fn short_name(header: &[u8; BLOCK]) -> Vec<u8> {

@@ -9,7 +9,7 @@ use super::super::coverage::Gap;
 use super::budget::{Bounded, Budget};
 use super::{Format, Member, compressed, name_of};
 
-const END_LEN: u64 = 22;
+const END_LEN: usize = 22;
 const MAX_COMMENT: u64 = 65_535;
 const ENTRY_LEN: usize = 46;
 const LOCAL_LEN: usize = 30;
@@ -90,22 +90,21 @@ fn member(
 /// Where the central directory is, its length, and how many bytes stand in front of the archive (a self-extractor).
 fn directory(file: &mut (impl Read + Seek), size: u64) -> io::Result<(u64, u64, u64)> {
     let bad = || io::Error::from(io::ErrorKind::InvalidData);
-    let tail_len = size.min(END_LEN + MAX_COMMENT);
+    let tail_len = size.min(END_LEN as u64 + MAX_COMMENT);
     file.seek(SeekFrom::Start(size - tail_len))?;
     let mut tail = Vec::new();
     (&mut *file).take(tail_len).read_to_end(&mut tail)?;
     let found = memchr::memmem::rfind(&tail, b"PK\x05\x06").ok_or_else(bad)?;
-    let end = tail.get(found..found + END_LEN as usize).ok_or_else(bad)?;
+    let end = tail.get(found..).and_then(|end| end.first_chunk::<END_LEN>()).ok_or_else(bad)?;
     let end_at = size - tail_len + found as u64;
     let (mut len, mut at) = (u64::from(long(end, 12)), u64::from(long(end, 16)));
     let mut before = end_at;
-    if at == u64::from(u32::MAX) || len == u64::from(u32::MAX) || short(end, 10) == u16::MAX {
-        if let Some((at64, len64, record_at)) = directory64(file, end_at) {
-            (at, len, before) = (at64, len64, record_at);
-        }
+    let is_full = at == u64::from(u32::MAX) || len == u64::from(u32::MAX) || short(end, 10) == u16::MAX;
+    if is_full && let Some(large) = directory64(file, end_at) {
+        (at, len, before) = large;
     }
     let real_at = before.checked_sub(len).ok_or_else(bad)?;
-    Ok((real_at, len, real_at.checked_sub(at).unwrap_or(0)))
+    Ok((real_at, len, real_at.saturating_sub(at)))
 }
 
 /// The same of a large archive (section 4.3.14), whose locator stands right before the end record.
@@ -135,13 +134,8 @@ fn entry(directory: &[u8]) -> Option<(Entry, &[u8])> {
     let mut or_wide = |number: u32| if number == u32::MAX { wides.next().unwrap_or(u64::MAX) } else { number.into() };
     let _unpacked = or_wide(unpacked);
     let (packed, at) = (or_wide(packed), or_wide(at));
-    let entry = Entry {
-        name: name_of(name),
-        method: short(fixed, 10),
-        encrypted: short(fixed, 8) & 1 != 0,
-        packed,
-        at,
-    };
+    let entry =
+        Entry { name: name_of(name), method: short(fixed, 10), encrypted: short(fixed, 8) & 1 != 0, packed, at };
     Some((entry, rest))
 }
 

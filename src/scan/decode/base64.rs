@@ -25,10 +25,10 @@ const THIRD: u8 = 4;
 const SEXTET: [u8; 256] = {
     let mut table = [NOT; 256];
     let standard = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut at = 0;
-    while at < 64 {
-        table[standard[at] as usize] = at as u8;
-        at += 1;
+    let mut value = 0_u8;
+    while value < 64 {
+        table[standard[value as usize] as usize] = value;
+        value += 1;
     }
     table[b'-' as usize] = 62;
     table[b'_' as usize] = 63;
@@ -185,8 +185,8 @@ fn shows_wide_text(run: &[u8], alignment: usize) -> bool {
     let zeros = |group: usize| {
         let at = alignment + 4 * group;
         let sextet = |nth: usize| SEXTET[usize::from(run[at + nth])];
-        let middle = sextet(1) & 15 == 0 && sextet(2) & 60 == 0;
-        let outer = sextet(0) == 0 && sextet(1) & 48 == 0 && sextet(2) & 3 == 0 && sextet(3) == 0;
+        let middle = sextet(1) % 16 == 0 && sextet(2) < 4;
+        let outer = sextet(0) == 0 && sextet(1) < 16 && sextet(2) % 4 == 0 && sextet(3) == 0;
         middle && sextet(0) != 0 || outer && sextet(1) != 0
     };
     let mut at = 0;
@@ -257,7 +257,9 @@ mod tests {
 
     #[test]
     fn words_and_pictures_are_not_decoded() {
-        assert!(pieces(b"a_rather_long_identifier_of_some_program_text and/a/path/of/many/folders/to/a/file").is_empty());
+        assert!(
+            pieces(b"a_rather_long_identifier_of_some_program_text and/a/path/of/many/folders/to/a/file").is_empty()
+        );
         let noise: Vec<u8> = (0..3000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         assert!(pieces(&to_base64(&noise, Alphabet::Standard)).is_empty());
     }

@@ -58,10 +58,10 @@ impl Decoded {
     /// The place in the text that a range of decoded bytes came from.
     pub fn source(&self, range: Range<usize>) -> Range<usize> {
         let at = |index: usize| self.places.get(index).copied().unwrap_or(self.end);
-        // Up to where the next byte begins would take in the line break of wrapped base64.
-        let last = range.end.checked_sub(1).map_or(self.end, at);
-        let next = if range.end < self.places.len() { at(range.end) } else { self.end };
-        usize_of(at(range.start))..usize_of(next.min(last.saturating_add(MAX_WIDTH)))
+        let Some(next) = self.places.get(range.end) else { return usize_of(at(range.start))..usize_of(self.end) };
+        // Up to where the next byte begins would take in the line break and indentation of wrapped base64.
+        let last = range.end.checked_sub(1).map_or(*next, at);
+        usize_of(at(range.start))..usize_of((*next).min(last.saturating_add(MAX_WIDTH)))
     }
 
     fn clear(&mut self) {

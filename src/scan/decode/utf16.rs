@@ -65,7 +65,8 @@ mod tests {
         let text = "key = \"abcdefghijklmnopqrst\"\r\nnext";
         let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
-        for (mark, bytes) in [(vec![], &little), (vec![0xff, 0xfe], &little), (vec![], &big), (vec![0xfe, 0xff], &big)] {
+        for (mark, bytes) in [(vec![], &little), (vec![0xff, 0xfe], &little), (vec![], &big), (vec![0xfe, 0xff], &big)]
+        {
             let all = decoded(&[mark.as_slice(), bytes, b"\0\0\0"].concat());
             assert!(all.iter().any(|one| one.contains("abcdefghijklmnopqrst")), "{mark:?} {all:?}");
         }

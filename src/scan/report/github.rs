@@ -13,8 +13,7 @@ pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
             Severity::Medium => "warning",
             Severity::Info | Severity::Low => "notice",
         };
-        let message =
-            format!("{} of {}: {} ({})", finding.name, finding.issuer, finding.masked.as_str(), finding.id);
+        let message = format!("{} of {}: {} ({})", finding.name, finding.issuer, finding.masked.as_str(), finding.id);
         writeln!(
             out,
             "::{command} file={},line={},col={},title={}::{}",

@@ -16,7 +16,10 @@ border-bottom:1px solid #d8dee4;vertical-align:top}code{font:13px ui-monospace,m
 pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<!doctype html>")?;
     writeln!(out, "<html lang=\"en\"><head><meta charset=\"utf-8\">")?;
-    writeln!(out, "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">")?;
+    writeln!(
+        out,
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+    )?;
     writeln!(out, "<meta name=\"viewport\" content=\"width=device-width\">")?;
     writeln!(out, "<title>Leaked tokens</title><style>{STYLE}</style></head><body>")?;
     let found = count(outcome.findings.len() as u64, "leaked token", "leaked tokens");
@@ -33,7 +36,13 @@ pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     if !coverage.is_complete() {
         writeln!(out, "<ul>")?;
         for (reason, gap) in coverage.gaps.iter() {
-            writeln!(out, "<li>{}: {} <code>{}</code></li>", gap.count, escape(reason), escape(&gap.examples.join(", ")))?;
+            writeln!(
+                out,
+                "<li>{}: {} <code>{}</code></li>",
+                gap.count,
+                escape(reason),
+                escape(&gap.examples.join(", "))
+            )?;
         }
         writeln!(out, "</ul>")?;
     }
@@ -44,7 +53,10 @@ pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn table(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "<table><thead><tr><th>Severity</th><th>Token</th><th>Place</th><th>What it says</th></tr></thead><tbody>")?;
+    writeln!(
+        out,
+        "<table><thead><tr><th>Severity</th><th>Token</th><th>Place</th><th>What it says</th></tr></thead><tbody>"
+    )?;
     for finding in &outcome.findings {
         let word = severity(finding.severity);
         let facts: Vec<_> = finding.facts.iter().map(|fact| format!("{}: {}", fact.name, fact.value)).collect();

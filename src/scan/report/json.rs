@@ -114,7 +114,8 @@ fn coverage(coverage: &Coverage) -> Value {
 }
 
 fn gaps(gaps: &Gaps) -> Value {
-    let each = gaps.iter().map(|(reason, gap)| json!({ "reason": reason, "count": gap.count, "examples": gap.examples }));
+    let each =
+        gaps.iter().map(|(reason, gap)| json!({ "reason": reason, "count": gap.count, "examples": gap.examples }));
     each.collect()
 }
 

@@ -29,12 +29,7 @@ pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     }
     for (reason, gap) in outcome.coverage.gaps.iter() {
         writeln!(out, "    <testcase classname=\"coverage\" name=\"{}\">", escape(reason))?;
-        writeln!(
-            out,
-            "      <error message=\"{} not read\">{}</error>",
-            gap.count,
-            escape(&gap.examples.join(", "))
-        )?;
+        writeln!(out, "      <error message=\"{} not read\">{}</error>", gap.count, escape(&gap.examples.join(", ")))?;
         writeln!(out, "    </testcase>")?;
     }
     if failures + errors == 0 {

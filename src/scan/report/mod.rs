@@ -50,13 +50,7 @@ pub enum Colour {
 }
 
 /// Writes the report.
-pub fn write(
-    outcome: &Outcome,
-    format: Format,
-    detail: Detail,
-    colour: Colour,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub fn write(outcome: &Outcome, format: Format, detail: Detail, colour: Colour, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Csv => csv::write(outcome, out),
         Format::GithubActions => github::write(outcome, out),

@@ -1,0 +1,308 @@
+//! What can be typed behind `stanch scan`, and the plan that comes of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
+use ignore::overrides::OverrideBuilder;
+
+use crate::cli::Usage;
+use crate::clock::Clock;
+use crate::recognize::{self, Recognizer};
+use crate::scan::report::Format;
+use crate::scan::{ArchiveLimits, Baseline, IgnoreFile, Ignored, Inline, Plan, Secrets, Target, rules};
+use crate::token::{Confidence, KindId, catalogue};
+
+pub const AFTER_HELP: &str = "\
+Exit codes: 0 clean and complete, 1 tokens found, 2 wrong usage, 3 nothing found but something was not read.
+Comments that suppress a finding on their line: stanch:ignore, gitleaks:allow, betterleaks:allow, trufflehog:ignore,
+kingfisher:ignore, pragma: allowlist secret. On the next line: stanch:ignore-next-line.
+Files: .stanchignore and .gitleaksignore in the working folder hold finding ids, or patterns as in .gitignore.";
+
+/// Ignore files that are read where they are found.
+const IGNORE_FILES: &[&str] = &[".stanchignore", ".gitleaksignore"];
+
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that is typed; the plan has enums")]
+pub struct ScanArgs {
+    /// Folders, files or archives; `-` is standard input
+    #[arg(value_name = "TARGET", default_value = ".")]
+    targets: Vec<PathBuf>,
+
+    /// Search only paths that match this pattern [repeatable]
+    #[arg(long, value_name = "GLOB", help_heading = "What is read")]
+    include: Vec<String>,
+    /// Do not read paths that match this pattern [repeatable]
+    #[arg(long, value_name = "GLOB", help_heading = "What is read")]
+    exclude: Vec<String>,
+    /// Do not read what .gitignore names; it is read by default, because it is built, packed and copied like any file
+    #[arg(long, help_heading = "What is read")]
+    respect_gitignore: bool,
+    /// Do not read files larger than this, such as 50M
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "What is read")]
+    max_file_size: Option<u64>,
+    /// As other scanners name it, in megabytes
+    #[arg(long, value_name = "MB", hide = true, conflicts_with = "max_file_size")]
+    max_target_megabytes: Option<u64>,
+    /// How many archives in archives are opened; 0 opens none
+    #[arg(long, value_name = "N", default_value_t = 6, help_heading = "What is read")]
+    max_archive_depth: usize,
+    /// How much one file may unpack to
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "4G", help_heading = "What is read")]
+    max_archive_size: u64,
+    /// How many encodings in each other are decoded; 0 decodes none
+    #[arg(long, value_name = "N", default_value_t = 3, help_heading = "What is read")]
+    max_decode_depth: usize,
+    /// End the scan after so many seconds, incomplete
+    #[arg(long, value_name = "SECONDS", help_heading = "What is read")]
+    timeout: Option<u64>,
+    /// Threads [default: one for each core]
+    #[arg(short, long, value_name = "N", help_heading = "What is read")]
+    jobs: Option<usize>,
+
+    /// Look for this kind only, or for those that begin with it and a dash [repeatable]
+    #[arg(long, value_name = "KIND", visible_alias = "enable-rule", help_heading = "What is looked for")]
+    rule: Vec<String>,
+    /// Do not look for this kind, or for those that begin with it and a dash [repeatable]
+    #[arg(long, value_name = "KIND", help_heading = "What is looked for")]
+    exclude_rule: Vec<String>,
+    /// Look for the kinds in this file as well
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        help = "Look for the kinds in this file as well",
+        help_heading = "What is looked for"
+    )]
+    config: Option<PathBuf>,
+    /// How sure the token itself must make us
+    #[arg(long, value_enum, default_value_t = MinConfidence::Shape, help_heading = "What is looked for")]
+    min_confidence: MinConfidence,
+
+    /// Do not tell the tokens that this file names
+    #[arg(short, long, value_name = "FILE", visible_alias = "baseline-path", help_heading = "What is known")]
+    baseline: Option<PathBuf>,
+    /// Write what is found to this baseline, and succeed
+    #[arg(long, value_name = "FILE", help_heading = "What is known")]
+    pub(super) update_baseline: Option<PathBuf>,
+    /// Read this ignore file [repeatable]
+    #[arg(long, value_name = "FILE", visible_alias = "gitleaks-ignore-path", help_heading = "What is known")]
+    ignore_file: Vec<PathBuf>,
+    /// Do not obey comments in the files
+    #[arg(long, visible_alias = "ignore-gitleaks-allow", help_heading = "What is known")]
+    no_inline_ignore: bool,
+
+    /// The form of the report
+    #[arg(short, long, value_enum, default_value_t = Form::Human, visible_alias = "report-format", help_heading = "Report")]
+    format: Form,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format", help_heading = "Report")]
+    json: bool,
+    /// Write the report to this file
+    #[arg(short, long, value_name = "FILE", short_alias = 'r', visible_alias = "report-path", help_heading = "Report")]
+    pub(super) output: Option<PathBuf>,
+    /// Say all that is known about each token, and give examples of what was not read
+    #[arg(short, long, help_heading = "Report")]
+    pub(super) verbose: bool,
+    /// When to colour
+    #[arg(long, value_enum, default_value_t = Tint::Auto, help_heading = "Report")]
+    pub(super) color: Tint,
+    #[arg(long, env = "NO_COLOR", hide = true, hide_env = true, value_parser = FalseyValueParser::new())]
+    pub(super) no_color: bool,
+    /// Which findings make the scan fail
+    #[arg(long, value_enum, default_value_t = Fail::Any, help_heading = "Report")]
+    pub(super) fail: Fail,
+    /// Exit code if tokens are found
+    #[arg(long, value_name = "CODE", default_value_t = 1, help_heading = "Report")]
+    pub(super) exit_code: u8,
+    /// Succeed even if something could not be read
+    #[arg(long, help_heading = "Report")]
+    pub(super) allow_partial: bool,
+
+    // What people type by habit, and what is so anyway: reports are masked, there is no banner, nobody is asked.
+    #[arg(long, hide = true, num_args = 0.., require_equals = true, value_name = "PERCENT")]
+    redact: Vec<u8>,
+    #[arg(long, hide = true)]
+    no_banner: bool,
+    #[arg(long, hide = true, alias = "no-validate")]
+    no_verification: bool,
+    #[arg(long, hide = true, alias = "no-update-check")]
+    no_update: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MinConfidence {
+    /// It looks like one
+    Shape,
+    /// Its checksum or structure fits
+    Checksum,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fail {
+    Any,
+    Checksum,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Tint {
+    Always,
+    Auto,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Csv,
+    GithubActions,
+    GitleaksJson,
+    Html,
+    #[value(alias = "pretty", alias = "plain", alias = "text")]
+    Human,
+    Json,
+    Jsonl,
+    Junit,
+    Sarif,
+    TrufflehogJson,
+}
+
+impl ScanArgs {
+    pub(super) fn format(&self) -> Format {
+        match self.format {
+            _ if self.json => Format::Json,
+            Form::Csv => Format::Csv,
+            Form::GithubActions => Format::GithubActions,
+            Form::GitleaksJson => Format::GitleaksJson,
+            Form::Html => Format::Html,
+            Form::Human => Format::Human,
+            Form::Json => Format::Json,
+            Form::Jsonl => Format::Jsonl,
+            Form::Junit => Format::Junit,
+            Form::Sarif => Format::Sarif,
+            Form::TrufflehogJson => Format::TrufflehogJson,
+        }
+    }
+
+    /// Everything a scan needs, or what is wrong with what was typed.
+    pub(super) fn plan(&self) -> anyhow::Result<Plan> {
+        let targets: Vec<_> = self
+            .targets
+            .iter()
+            .map(|target| if target == Path::new("-") { Target::Stdin } else { Target::Path(target.clone()) })
+            .collect();
+        let archives =
+            ArchiveLimits { depth: self.max_archive_depth, bytes: self.max_archive_size, ..ArchiveLimits::default() };
+        Ok(Plan {
+            targets,
+            recognizer: Arc::new(self.recognizer()?),
+            min_confidence: match self.min_confidence {
+                MinConfidence::Shape => Confidence::Shape,
+                MinConfidence::Checksum => Confidence::Checksum,
+            },
+            decode_depth: self.max_decode_depth,
+            archives,
+            max_file_size: self.max_file_size.or(self.max_target_megabytes.map(|megabytes| megabytes << 20)),
+            paths: self.paths()?,
+            ignored: if self.respect_gitignore { Ignored::Skipped } else { Ignored::Read },
+            inline: if self.no_inline_ignore { Inline::Ignored } else { Inline::Obeyed },
+            ignore_file: self.known_entries()?,
+            baseline: self.known_tokens()?,
+            secrets: Secrets::Dropped,
+            threads: self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1),
+            time_out: self.timeout.map(Duration::from_secs),
+            clock: Clock::system(),
+        })
+    }
+
+    fn recognizer(&self) -> anyhow::Result<Recognizer> {
+        recognizer(&self.rule, &self.exclude_rule, self.config.as_deref())
+    }
+
+    fn paths(&self) -> anyhow::Result<ignore::overrides::Override> {
+        let mut paths = OverrideBuilder::new("");
+        let excluded: Vec<_> = self.exclude.iter().map(|glob| format!("!{glob}")).collect();
+        for glob in self.include.iter().chain(&excluded) {
+            paths.add(glob).map_err(|error| Usage(format!("`{glob}` is not a pattern: {error}")))?;
+        }
+        Ok(paths.build()?)
+    }
+
+    fn known_entries(&self) -> anyhow::Result<IgnoreFile> {
+        let mut entries = IgnoreFile::default();
+        let found = IGNORE_FILES.iter().map(PathBuf::from).filter(|path| path.is_file());
+        for path in found.chain(self.ignore_file.iter().cloned()) {
+            let text = read(&path)?;
+            entries.add(&text).map_err(|bad| Usage(format!("{bad}: `{}`", path.display())))?;
+        }
+        Ok(entries)
+    }
+
+    fn known_tokens(&self) -> anyhow::Result<Baseline> {
+        // A baseline that is to be written is read first: what is known stays known.
+        let updated = self.update_baseline.as_ref().filter(|path| path.is_file());
+        let Some(path) = self.baseline.as_ref().or(updated) else { return Ok(Baseline::default()) };
+        let text = read(path)?;
+        Ok(Baseline::parse(&text).map_err(|bad| Usage(format!("{bad}: `{}`", path.display())))?)
+    }
+}
+
+/// The recognizer of the kinds that were asked for.
+pub fn recognizer(only: &[String], without: &[String], config: Option<&Path>) -> anyhow::Result<Recognizer> {
+    let mut builder = Recognizer::builder();
+    let own = config.map(|path| -> anyhow::Result<_> {
+        let text = read(path)?;
+        Ok(rules::read(&text).map_err(|bad| Usage(format!("{bad}: `{}`", path.display())))?)
+    });
+    let own = own.transpose()?.unwrap_or_default();
+    if !only.is_empty() {
+        builder = builder.only(&named(only, &own)?);
+    }
+    builder = builder.without(&named(without, &own)?);
+    let is = |list: &[String], id: &str| list.iter().any(|name| fits(name, id));
+    for kind in own {
+        if (only.is_empty() || is(only, &kind.id)) && !is(without, &kind.id) {
+            builder = builder.with_kind(kind);
+        }
+    }
+    builder.build().map_err(|error: recognize::Error| Usage(error.to_string()).into())
+}
+
+/// The kinds of the catalogue that the names mean.
+fn named(names: &[String], own: &[catalogue::Kind]) -> anyhow::Result<Vec<KindId>> {
+    let mut all = Vec::new();
+    for name in names {
+        let fitting = catalogue::builtin().iter().filter(|kind| fits(name, &kind.id));
+        let before = all.len();
+        all.extend(fitting.map(|kind| KindId::new(&kind.id)));
+        if all.len() == before && !own.iter().any(|kind| fits(name, &kind.id)) {
+            return Err(Usage(format!("no kind is named `{name}`; `stanch rules list` shows all")).into());
+        }
+    }
+    Ok(all)
+}
+
+fn fits(name: &str, id: &str) -> bool {
+    id.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).map_err(|error| Usage(format!("`{}` cannot be read: {error}", path.display())).into())
+}
+
+/// `50M`, `4G`, `1000`.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| format!("`{text}` is not a size"))?;
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err(format!("`{text}` is not a size; write 50M or 4G")),
+    };
+    number.checked_mul(1 << shift).ok_or_else(|| format!("`{text}` is too large"))
+}

@@ -1,0 +1,119 @@
+//! `stanch scan` and its companions: from what was typed to a plan, from an outcome to an exit code.
+//!
+//! | code | means |
+//! |---|---|
+//! | 0 | no token was found, and everything was read |
+//! | 1 | tokens were found |
+//! | 2 | wrong usage, or a file of ours that makes no sense |
+//! | 3 | no token was found, but something was not read |
+
+mod args;
+mod rules;
+mod shell;
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+
+use super::{HintExt as _, out};
+use crate::scan::report::{self, Colour, Detail};
+use crate::scan::{Baseline, Outcome};
+pub use args::ScanArgs;
+use args::{Fail, Tint};
+
+/// The commands that need no service.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Search files, archives and streams for leaked tokens
+    #[command(after_long_help = args::AFTER_HELP)]
+    Scan(Box<ScanArgs>),
+    /// List, show and test the kinds of token that are known, or export them for other tools
+    #[command(subcommand)]
+    Rules(rules::Command),
+    /// Write the completions of a shell
+    Completions(shell::Completions),
+    /// Write the manual page
+    Man(shell::Man),
+}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Scan(args) => scan(&args),
+            Self::Rules(command) => command.run(),
+            Self::Completions(command) => Ok(command.run()),
+            Self::Man(command) => command.run(),
+        }
+    }
+}
+
+fn scan(args: &ScanArgs) -> anyhow::Result<ExitCode> {
+    let plan = args.plan()?;
+    let outcome = crate::scan::run(&plan).map_err(|error| super::Usage(error.to_string()))?;
+    if let Some(path) = &args.update_baseline {
+        update_baseline(path, &outcome, &plan.baseline)?;
+    }
+    let told = tell(&outcome, args);
+    // Whoever read the report may have had enough of it; the exit code still says what was found.
+    let is_left = told.as_ref().err().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+    if !is_left {
+        told.context("the report cannot be written").hint("check that its folder exists and has room")?;
+    }
+    Ok(code(&outcome, args))
+}
+
+fn tell(outcome: &Outcome, args: &ScanArgs) -> io::Result<()> {
+    let format = args.format();
+    let detail = if args.verbose { Detail::Full } else { Detail::Brief };
+    let colour = match args.color {
+        Tint::Always => Colour::On,
+        Tint::Auto if args.output.is_none() && !args.no_color && io::stdout().is_terminal() => Colour::On,
+        Tint::Auto | Tint::Never => Colour::Off,
+    };
+    if let Some(path) = &args.output {
+        let mut file = BufWriter::new(create(path)?);
+        report::write(outcome, format, detail, colour, &mut file)?;
+        file.flush()?;
+        return Ok(());
+    }
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    report::write(outcome, format, detail, colour, &mut stdout)?;
+    stdout.flush()
+}
+
+/// A report goes to the file that was named, not to where a link in its place leads.
+fn create(path: &Path) -> io::Result<fs::File> {
+    if fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link stands in its place"));
+    }
+    OpenOptions::new().write(true).create(true).truncate(true).open(path)
+}
+
+fn update_baseline(path: &Path, outcome: &Outcome, known: &Baseline) -> anyhow::Result<()> {
+    let text = known.with(&outcome.findings).to_string();
+    fs::write(path, text).with_context(|| format!("the baseline `{}` cannot be written", path.display()))?;
+    out::talk(format!("Wrote the baseline `{}`; review and commit it", path.display()));
+    Ok(())
+}
+
+fn code(outcome: &Outcome, args: &ScanArgs) -> ExitCode {
+    const INCOMPLETE: u8 = 3;
+    let counts = match args.fail {
+        Fail::Any => !outcome.findings.is_empty(),
+        Fail::Checksum => {
+            outcome.findings.iter().any(|finding| finding.confidence >= crate::token::Confidence::Checksum)
+        }
+        Fail::Never => false,
+    };
+    if counts && args.update_baseline.is_none() {
+        ExitCode::from(args.exit_code)
+    } else if !outcome.coverage.is_complete() && !args.allow_partial {
+        ExitCode::from(INCOMPLETE)
+    } else {
+        ExitCode::SUCCESS
+    }
+}

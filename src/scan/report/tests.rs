@@ -1,0 +1,115 @@
+//! Every report of one outcome, as it is written.
+
+use std::time::Duration;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::recognize::Recognizer;
+use crate::scan::coverage::{Coverage, Gap};
+use crate::scan::lines::Position;
+use crate::scan::run::Suppressed;
+use crate::scan::{Commit, Encoding, Finding, Provenance, Secrets, Sighting, Source};
+use crate::token::{Confidence, KindId, generate};
+
+const HOSTILE: &str = "src/<b>\u{1b}[2J,\"x\"\u{202e}.py";
+
+fn finding(kind: &str, provenance: Provenance, line: u64, encodings: Vec<Encoding>) -> Finding {
+    let recognizer = Recognizer::builtin();
+    let id = KindId::new(kind);
+    let mut seed = 11_u64;
+    let mut random = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed >> 11
+    };
+    let token = generate(recognizer.kind(&id).expect("the kind is known"), &mut random).expect("it can be made up");
+    let sighting = Sighting {
+        kind: id,
+        confidence: Confidence::Checksum,
+        range: 5..5 + token.len(),
+        encodings,
+        text: zeroize::Zeroizing::new(token),
+    };
+    let position = Position { line, column: 6 };
+    let now = Timestamp::from_millis(2_000_000_000_000);
+    Finding::new(&sighting, 5, position, provenance, Secrets::Dropped, &recognizer, now).expect("the kind is known")
+}
+
+fn outcome() -> Outcome {
+    let commit = Commit {
+        id: "0123456789abcdef0123456789abcdef01234567".into(),
+        object: "89abcdef0123456789abcdef0123456789abcdef".into(),
+        object_kind: "blob".into(),
+        author: "=Ada\n".into(),
+        email: "ada@example.org".into(),
+        authored_at: Some(1_700_000_000),
+        summary: "Add <key>".into(),
+    };
+    let git = Provenance { path: "old.env".into(), members: vec![], source: Source::Git(Box::new(commit)) };
+    let wheel = Provenance::file("dist/a.whl".into()).member("a/b.py".into());
+    let mut coverage =
+        Coverage { files: 3, members: 12, archives: 1, objects: 0, bytes: 34_567, ..Coverage::default() };
+    coverage.gaps.add(Gap::Encrypted, "b.zip!/x");
+    coverage.skipped.add(Gap::Link, "link");
+    Outcome {
+        findings: vec![
+            finding("npm-access-token", Provenance::file(HOSTILE.into()), 3, vec![]),
+            finding("pypi-api-token", wheel, 1, vec![Encoding::Base64, Encoding::Escape]),
+            finding("npm-access-token", git, 9, vec![]),
+        ],
+        coverage,
+        suppressed: Suppressed { inline: 1, ignore_file: 0, baseline: 2 },
+        took: Duration::from_millis(120),
+        unused_entries: vec!["gone/**".into()],
+    }
+}
+
+fn written(format: Format, detail: Detail) -> String {
+    let mut out = Vec::new();
+    write(&outcome(), format, detail, Colour::Off, &mut out).expect("memory takes everything");
+    String::from_utf8(out).expect("reports are UTF-8").replace(env!("CARGO_PKG_VERSION"), "[version]")
+}
+
+#[test]
+fn people_are_told_by_file_and_what_was_not_read() {
+    insta::assert_snapshot!("human", written(Format::Human, Detail::Brief));
+    insta::assert_snapshot!("human_full", written(Format::Human, Detail::Full));
+}
+
+#[test]
+fn programs_are_told_in_their_own_form() {
+    for (name, format) in [
+        ("csv", Format::Csv),
+        ("github_actions", Format::GithubActions),
+        ("gitleaks_json", Format::GitleaksJson),
+        ("html", Format::Html),
+        ("json", Format::Json),
+        ("jsonl", Format::Jsonl),
+        ("junit", Format::Junit),
+        ("sarif", Format::Sarif),
+        ("trufflehog_json", Format::TrufflehogJson),
+    ] {
+        insta::assert_snapshot!(name, written(format, Detail::Brief));
+    }
+}
+
+#[test]
+fn no_control_character_reaches_a_terminal() {
+    for format in [Format::Human, Format::Csv, Format::GithubActions, Format::Html, Format::Junit, Format::Json] {
+        let text = written(format, Detail::Full);
+        assert!(text.chars().all(|letter| !letter.is_control() || "\n\r".contains(letter)), "{format:?}");
+    }
+}
+
+#[test]
+fn every_report_of_nothing_says_that_all_was_read() {
+    let empty = Outcome {
+        findings: vec![],
+        coverage: Coverage { files: 1, ..Coverage::default() },
+        suppressed: Suppressed::default(),
+        took: Duration::ZERO,
+        unused_entries: vec![],
+    };
+    let mut out = Vec::new();
+    write(&empty, Format::Human, Detail::Brief, Colour::Off, &mut out).expect("memory takes everything");
+    assert_eq!(String::from_utf8_lossy(&out), "No token found; read 1 file, 0 bytes in 0.00 s\n");
+}

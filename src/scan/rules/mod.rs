@@ -1,0 +1,7 @@
+//! Rules: kinds of token as files, of our own form and of others'.
+
+mod export;
+mod own;
+
+pub use export::{Form, export, regex};
+pub use own::{BadRules, read};

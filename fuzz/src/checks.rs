@@ -5,7 +5,9 @@
 
 use std::sync::LazyLock;
 
+use stanch::clock::Clock;
 use stanch::recognize::{Identified, Recognizer, Scratch};
+use stanch::scan::{ArchiveLimits, Plan, TextScanner, run_on_stream};
 use stanch::token::checksum::Spans;
 use stanch::token::{jwt, macaroon, pat, shape};
 
@@ -71,4 +73,29 @@ pub fn shape(bytes: &[u8]) {
     for part in parts {
         assert!(part.min_len() <= part.max_len());
     }
+}
+
+/// Whatever is encoded in whatever: sightings are in the text and in order, and the same when memory is used again.
+pub fn decode(bytes: &[u8]) {
+    static SCANNER: LazyLock<TextScanner> = LazyLock::new(|| TextScanner::new(Recognizer::builtin().into(), 3));
+    let mut scratch = SCANNER.scratch();
+    let mut once = || {
+        let (sightings, _) = SCANNER.scan(bytes, &mut scratch);
+        let all = sightings.iter().map(|one| (one.range.clone(), one.kind.clone(), one.encodings.clone()));
+        all.collect::<Vec<_>>()
+    };
+    let first = once();
+    assert!(first.iter().all(|(range, ..)| range.start < range.end && range.end <= bytes.len()));
+    assert!(first.is_sorted_by_key(|(range, ..)| range.start));
+    assert_eq!(first, once());
+}
+
+/// An archive, or what says that it is one, ends within its limits.
+pub fn archive(bytes: &[u8]) {
+    static PLAN: LazyLock<Plan> = LazyLock::new(|| {
+        let archives = ArchiveLimits { bytes: 4 << 20, ..ArchiveLimits::default() };
+        Plan { archives, ..Plan::new(Vec::new(), Recognizer::builtin().into(), Clock::system()) }
+    });
+    let outcome = run_on_stream(&PLAN, &mut &*bytes);
+    assert!(outcome.coverage.bytes <= (5 << 20) + bytes.len() as u64);
 }

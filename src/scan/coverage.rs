@@ -127,9 +127,13 @@ mod tests {
     fn the_examples_do_not_depend_on_the_order() {
         let names: Vec<String> = (0..9).map(|n| n.to_string()).collect();
         let mut one = Gaps::default();
-        names.iter().for_each(|name| one.add(Gap::Unreadable, name));
+        for name in &names {
+            one.add(Gap::Unreadable, name);
+        }
         let mut two = Gaps::default();
-        names.iter().rev().for_each(|name| two.add(Gap::Unreadable, name));
+        for name in names.iter().rev() {
+            two.add(Gap::Unreadable, name);
+        }
         assert_eq!(one, two);
         assert_eq!(one.iter().next().map(|(_, count)| count.count), Some(9));
     }

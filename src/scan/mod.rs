@@ -35,6 +35,6 @@ pub use plan::{ArchiveLimits, Ignored, Plan, Target};
 pub use provenance::{Commit, Provenance, Source};
 pub mod report;
 pub mod rules;
-pub use run::{Error, Outcome, Suppressed, run};
+pub use run::{Error, Outcome, Suppressed, run, run_on_stream};
 pub use suppress::{BadBaseline, BadPattern, Baseline, IgnoreFile, Inline};
 pub use text::{Sighting, TextScanner};

@@ -34,6 +34,32 @@ pub struct Plan {
     pub clock: Clock,
 }
 
+impl Plan {
+    /// Everything that can be read of the targets, for all kinds that the recognizer knows.
+    pub fn new(targets: Vec<Target>, recognizer: Arc<Recognizer>, clock: Clock) -> Self {
+        Self {
+            targets,
+            recognizer,
+            min_confidence: Confidence::Shape,
+            decode_depth: DECODE_DEPTH,
+            archives: ArchiveLimits::default(),
+            max_file_size: None,
+            paths: Override::empty(),
+            ignored: Ignored::Read,
+            inline: Inline::Obeyed,
+            ignore_file: IgnoreFile::default(),
+            baseline: Baseline::default(),
+            secrets: Secrets::Dropped,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            time_out: None,
+            clock,
+        }
+    }
+}
+
+/// Encodings in each other that people make: base64 in JSON in base64.
+pub const DECODE_DEPTH: usize = 3;
+
 /// One thing to scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {

@@ -37,6 +37,8 @@ pub struct Worker<'p> {
     shared: &'p Shared<'p>,
     scratch: Scratch,
     buffers: Vec<Vec<u8>>,
+    /// Archives that were told to be damaged.
+    damaged: u64,
     pub harvest: Harvest,
 }
 
@@ -103,7 +105,7 @@ impl Harvest {
 
 impl<'p> Worker<'p> {
     pub fn new(shared: &'p Shared<'p>) -> Self {
-        Self { shared, scratch: shared.scanner.scratch(), buffers: Vec::new(), harvest: Harvest::default() }
+        Self { shared, scratch: shared.scanner.scratch(), buffers: Vec::new(), damaged: 0, harvest: Harvest::default() }
     }
 
     /// Whether the scan's time is over.
@@ -249,6 +251,7 @@ impl<'p> Worker<'p> {
             Input::Stream(stream) => Bytes::Stream(head, *stream),
         };
         let mut members = 0;
+        let damaged = self.damaged;
         let told = archive::open(format, bytes, budget, &mut |member| {
             members += 1;
             match member {
@@ -268,7 +271,11 @@ impl<'p> Worker<'p> {
             Err(Left::Limit(gap)) if depth == 0 => self.gap(gap, &place),
             Ok(()) | Err(Left::Limit(_)) => {}
             Err(Left::Damaged) => {
-                self.gap(Gap::ArchiveDamaged, &place);
+                // A cut file is one gap, although each layer of it ends too early.
+                if self.damaged == damaged {
+                    self.gap(Gap::ArchiveDamaged, &place);
+                    self.damaged += 1;
+                }
                 return members > 0;
             }
         }

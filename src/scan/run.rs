@@ -1,7 +1,7 @@
 //! The run: from a plan to an outcome.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,14 +59,25 @@ pub fn run(plan: &Plan) -> Result<Outcome, Error> {
     for target in &plan.targets {
         all.merge(match target {
             Target::Path(path) => scan_path(path, &shared)?,
-            Target::Stdin => {
-                let mut worker = Worker::new(&shared);
-                worker.stream(&mut io::stdin().lock(), &Provenance::stdin());
-                worker.harvest
-            }
+            Target::Stdin => scan_stream(&mut io::stdin().lock(), &shared),
         });
     }
     Ok(settle(all, plan, began))
+}
+
+/// Scans what a stream has in it, as if it were standard input.
+pub fn run_on_stream(plan: &Plan, stream: &mut dyn Read) -> Outcome {
+    let began = Instant::now();
+    let scanner = TextScanner::new(Arc::clone(&plan.recognizer), plan.decode_depth);
+    let until = plan.time_out.and_then(|time| began.checked_add(time));
+    let shared = Shared { plan, scanner: &scanner, now: plan.clock.now(), until };
+    settle(scan_stream(stream, &shared), plan, began)
+}
+
+fn scan_stream(stream: &mut dyn Read, shared: &Shared<'_>) -> Harvest {
+    let mut worker = Worker::new(shared);
+    worker.stream(stream, &Provenance::stdin());
+    worker.harvest
 }
 
 fn scan_path(path: &Path, shared: &Shared<'_>) -> Result<Harvest, Error> {

@@ -44,6 +44,26 @@ proptest! {
     }
 
     #[test]
+    fn decoding_any_bytes_keeps_its_promises(bytes in token_like()) {
+        checks::decode(&bytes);
+    }
+
+    #[test]
+    fn no_archive_goes_beyond_its_limits(head in 0_usize..8, bytes in token_like()) {
+        let heads: [&[u8]; 8] = [
+            b"PK\x03\x04",
+            b"PK\x05\x06",
+            b"\x1f\x8b\x08\0\0\0\0\0\0\xff",
+            b"\xfd7zXZ\0\0\x04",
+            b"\x28\xb5\x2f\xfd\x20",
+            b"BZh91AY&SY",
+            b"!<arch>\n",
+            b"",
+        ];
+        checks::archive(&[heads[head], &bytes].concat());
+    }
+
+    #[test]
     fn no_shape_panics(text in "[a-z{}:=|0-9-]{0,60}|\\PC{0,40}|(\\{(b62|hexl|uuid|=a|=b):?[0-9]{0,6}(-[0-9]{1,6})?(:checksum)?\\}){0,30}") {
         checks::shape(text.as_bytes());
     }

@@ -13,7 +13,7 @@ use crate::cli::Usage;
 use crate::clock::Clock;
 use crate::recognize::{self, Recognizer};
 use crate::scan::report::Format;
-use crate::scan::{ArchiveLimits, Baseline, IgnoreFile, Ignored, Inline, Plan, Secrets, Target, rules};
+use crate::scan::{ArchiveLimits, Baseline, IgnoreFile, Ignored, Inline, Plan, Target, rules};
 use crate::token::{Confidence, KindId, catalogue};
 
 pub const AFTER_HELP: &str = "\
@@ -196,9 +196,8 @@ impl ScanArgs {
             .collect();
         let archives =
             ArchiveLimits { depth: self.max_archive_depth, bytes: self.max_archive_size, ..ArchiveLimits::default() };
+        let defaults = Plan::new(targets, Arc::new(self.recognizer()?), Clock::system());
         Ok(Plan {
-            targets,
-            recognizer: Arc::new(self.recognizer()?),
             min_confidence: match self.min_confidence {
                 MinConfidence::Shape => Confidence::Shape,
                 MinConfidence::Checksum => Confidence::Checksum,
@@ -211,10 +210,9 @@ impl ScanArgs {
             inline: if self.no_inline_ignore { Inline::Ignored } else { Inline::Obeyed },
             ignore_file: self.known_entries()?,
             baseline: self.known_tokens()?,
-            secrets: Secrets::Dropped,
-            threads: self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1),
+            threads: self.jobs.unwrap_or(defaults.threads).max(1),
             time_out: self.timeout.map(Duration::from_secs),
-            clock: Clock::system(),
+            ..defaults
         })
     }
 

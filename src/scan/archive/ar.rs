@@ -1,4 +1,4 @@
-//! ar: Debian packages and static libraries.
+//! ar: Debian packages.
 //!
 //! A header of sixty bytes in front of each member, the size in decimal digits (`ar.h` of any Unix).
 

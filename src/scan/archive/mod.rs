@@ -47,7 +47,8 @@ impl Format {
             0xfd if head.starts_with(b"\xfd7zXZ\0") => Some(Self::Xz),
             0x28 if head.starts_with(b"\x28\xb5\x2f\xfd") => Some(Self::Zstd),
             b'B' if head.len() > 10 && head.starts_with(b"BZh") && &head[4..10] == b"1AY&SY" => Some(Self::Bzip2),
-            b'!' if head.starts_with(b"!<arch>\n") => Some(Self::Ar),
+            // Only packages: the members of a static library are not packed, and are found in it as it is.
+            b'!' if head.starts_with(b"!<arch>\ndebian-binary") => Some(Self::Ar),
             b'7' if head.starts_with(b"7z\xbc\xaf\x27\x1c") => Some(Self::Unread),
             b'R' if head.starts_with(b"Rar!\x1a\x07") => Some(Self::Unread),
             b'M' if head.starts_with(b"MSCF\0\0\0\0") => Some(Self::Unread),

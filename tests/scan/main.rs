@@ -1,0 +1,7 @@
+//! What `stanch scan` promises: a token is found wherever people leave one, and what was not read is said.
+
+mod archives;
+mod command;
+mod contexts;
+mod support;
+mod trees;

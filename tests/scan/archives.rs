@@ -197,7 +197,7 @@ fn a_quine_of_archives_ends_at_the_depth() {
 #[test]
 fn a_damaged_archive_is_told_and_its_bytes_are_read() {
     let secret = token("npm-access-token", 5);
-    let mut cut = zip(&[("a", b"x"), ("b", format!("x = {secret}").as_bytes())]);
+    let mut cut = zip(&[("a", b"x"), ("b", format!("x = {secret}\n").as_bytes())]);
     cut.truncate(cut.len() - 30);
     let whole = gz(&tar(&[("a", &[b'x'; 5000]), ("b", secret.as_bytes())]));
     let folder = Folder::new().with("cut.zip", cut).with("cut.tgz", &whole[..whole.len() - 20]);

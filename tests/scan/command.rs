@@ -113,3 +113,15 @@ fn a_report_is_written_to_a_file_and_not_through_a_link() {
     assert_eq!(folder.run(&["scan", "a", "-o", "link"]).code(), 1);
     assert_eq!(std::fs::read_to_string(folder.path().join("victim")).expect("it is there"), "kept");
 }
+
+#[test]
+fn our_own_repository_is_clean() {
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_stanch"))
+        .args(["scan", "--exclude", "target", "--exclude", ".git"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("the program was built");
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{told}");
+    assert!(!told.contains("suppressed nothing"), "{told}");
+}

@@ -3,5 +3,6 @@
 mod archives;
 mod command;
 mod contexts;
+mod corpus;
 mod support;
 mod trees;

@@ -65,7 +65,9 @@ impl Decoded {
     }
 
     fn clear(&mut self) {
-        self.bytes.zeroize();
+        // Not `Vec::zeroize`: that wipes the whole capacity, which one large file made large for all that follow.
+        self.bytes.as_mut_slice().zeroize();
+        self.bytes.clear();
         self.places.clear();
         self.end = 0;
     }

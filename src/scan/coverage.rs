@@ -31,6 +31,8 @@ pub enum Gap {
     Decoding,
     Encrypted,
     Excluded,
+    /// The commits of a git repository, beside the files of its work tree.
+    History,
     Link,
     NotRegular,
     TimeOut,
@@ -48,6 +50,7 @@ impl Gap {
             Self::Decoding => "too many encodings in each other",
             Self::Encrypted => "encrypted archive member",
             Self::Excluded => "excluded",
+            Self::History => "git history not read",
             Self::Link => "symbolic link not followed",
             Self::NotRegular => "not a regular file",
             Self::TimeOut => "out of time",

@@ -24,6 +24,7 @@ pub struct Plan {
     /// Included and excluded paths.
     pub paths: Override,
     pub ignored: Ignored,
+    pub history: History,
     pub inline: Inline,
     pub ignore_file: IgnoreFile,
     pub baseline: Baseline,
@@ -46,6 +47,7 @@ impl Plan {
             max_file_size: None,
             paths: Override::empty(),
             ignored: Ignored::Read,
+            history: History::Full,
             inline: Inline::Obeyed,
             ignore_file: IgnoreFile::default(),
             baseline: Baseline::default(),
@@ -75,6 +77,15 @@ pub enum Target {
 pub enum Ignored {
     Read,
     Skipped,
+}
+
+/// What is done with the git repositories that are met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// All that was ever committed belongs to the scan; if it is not read, the scan is incomplete.
+    Full,
+    /// Only the files as they stand.
+    None,
 }
 
 /// How far archives are opened.

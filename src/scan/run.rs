@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::coverage::Coverage;
 use super::finding::Finding;
+use super::history;
 use super::plan::{Plan, Target};
 use super::provenance::Provenance;
 use super::read::{Harvest, Shared, Worker};
@@ -84,7 +85,9 @@ fn scan_path(path: &Path, shared: &Shared<'_>) -> Result<Harvest, Error> {
     // A link that was named is followed: whoever types its name means what it leads to.
     let about = fs::metadata(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
     if about.is_dir() {
-        return Ok(tree::scan(path, shared));
+        let (mut harvest, repositories) = tree::scan(path, shared);
+        history::scan(&repositories, shared, &mut harvest);
+        return Ok(harvest);
     }
     let mut worker = Worker::new(shared);
     if about.is_file() {

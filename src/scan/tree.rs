@@ -1,10 +1,11 @@
 //! Trees: every regular file below a folder, on all cores.
 //!
-//! No symbolic link is followed, no device and no FIFO is opened, and of a repository's own folder only the object
-//! store is left out, because its objects are compressed: `.git/config` is where a checkout leaves its credentials.
+//! No symbolic link is followed, no device and no FIFO is opened. Of a repository's own folder only the object store is
+//! left out, because its objects are compressed: `.git/config` is where a checkout leaves its credentials. Whoever
+//! walks a tree is told which repositories are in it.
 
-use std::path::Path;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
 
@@ -12,10 +13,21 @@ use super::coverage::Gap;
 use super::plan::Ignored;
 use super::read::{Harvest, Place, Shared, Worker};
 
-/// Scans all files below a folder.
-pub fn scan(root: &Path, shared: &Shared<'_>) -> Harvest {
+/// A repository that was met on the way.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Repository {
+    /// The folder whose object store was left out: `.git`, or a bare repository.
+    Here(PathBuf),
+    /// A `.git` that only says, or links to, where the repository is.
+    Elsewhere(PathBuf),
+}
+
+/// Scans all files below a folder, and says which repositories are among them, in the order of their names.
+pub fn scan(root: &Path, shared: &Shared<'_>) -> (Harvest, Vec<Repository>) {
     let plan = shared.plan;
     let obey = plan.ignored == Ignored::Skipped;
+    let met = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&met);
     let walk = WalkBuilder::new(root)
         .standard_filters(false)
         .git_ignore(obey)
@@ -25,19 +37,37 @@ pub fn scan(root: &Path, shared: &Shared<'_>) -> Harvest {
         .follow_links(false)
         .overrides(plan.paths.clone())
         .threads(plan.threads)
-        .filter_entry(|entry| !is_object_store(entry))
+        .filter_entry(move |entry| {
+            let repository = repository(entry);
+            let goes_on = !matches!(repository, Some(Repository::Here(_)));
+            note.lock().unwrap_or_else(PoisonError::into_inner).extend(repository);
+            goes_on
+        })
         .build_parallel();
     let gathered = Mutex::new(Harvest::default());
     walk.visit(&mut Builder { shared, gathered: &gathered });
-    gathered.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    let mut met = std::mem::take(&mut *met.lock().unwrap_or_else(PoisonError::into_inner));
+    met.sort_unstable();
+    (gathered.into_inner().unwrap_or_else(PoisonError::into_inner), met)
 }
 
-/// Objects are compressed and named by their content: `scan::git` reads them as what they are.
-fn is_object_store(entry: &DirEntry) -> bool {
-    let is_named = matches!(entry.file_name().to_str(), Some("objects" | "lfs"));
-    is_named
-        && entry.file_type().is_some_and(|kind| kind.is_dir())
-        && entry.path().parent().is_some_and(|parent| parent.join("HEAD").is_file() && parent.join("refs").is_dir())
+/// The repository that an entry gives away: by its object store, or by a `.git` that is no folder.
+fn repository(entry: &DirEntry) -> Option<Repository> {
+    let kind = entry.file_type()?;
+    match entry.file_name().to_str()? {
+        ".git" if !kind.is_dir() => Some(Repository::Elsewhere(entry.path().to_owned())),
+        "objects" => {
+            let folder = entry.path().parent()?;
+            let is_git = folder.ends_with(".git") || folder.join("HEAD").is_file() && folder.join("refs").is_dir();
+            match is_git {
+                true if kind.is_dir() => Some(Repository::Here(folder.to_owned())),
+                // A link to the objects of another repository is not followed.
+                true if kind.is_symlink() => Some(Repository::Elsewhere(entry.path().to_owned())),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 struct Builder<'s, 'g> {
@@ -83,7 +113,7 @@ impl ParallelVisitor for Visitor<'_, '_> {
 
 impl Drop for Visitor<'_, '_> {
     fn drop(&mut self) {
-        let mut gathered = self.gathered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         gathered.merge(std::mem::take(&mut self.worker.harvest));
     }
 }

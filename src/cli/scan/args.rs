@@ -13,7 +13,7 @@ use crate::cli::Usage;
 use crate::clock::Clock;
 use crate::recognize::{self, Recognizer};
 use crate::scan::report::Format;
-use crate::scan::{ArchiveLimits, Baseline, IgnoreFile, Ignored, Inline, Plan, Target, rules};
+use crate::scan::{ArchiveLimits, Baseline, History, IgnoreFile, Ignored, Inline, Plan, Target, rules};
 use crate::token::{Confidence, KindId, catalogue};
 
 pub const AFTER_HELP: &str = "\
@@ -41,6 +41,12 @@ pub struct ScanArgs {
     /// Do not read what .gitignore names; it is read by default, because it is built, packed and copied like any file
     #[arg(long, help_heading = "What is read")]
     respect_gitignore: bool,
+    /// Whether what was ever committed belongs to the scan. It is not read yet: with `full`, a repository is incomplete
+    #[arg(long, value_enum, default_value_t = Past::Full, value_name = "HOW", help_heading = "What is read")]
+    history: Past,
+    /// As another scanner names it
+    #[arg(long, hide = true, conflicts_with = "history")]
+    no_git: bool,
     /// Do not read files larger than this, such as 50M
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "What is read")]
     max_file_size: Option<u64>,
@@ -142,6 +148,12 @@ enum MinConfidence {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Past {
+    Full,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fail {
     Any,
     Checksum,
@@ -207,6 +219,7 @@ impl ScanArgs {
             max_file_size: self.max_file_size.or(self.max_target_megabytes.map(|megabytes| megabytes << 20)),
             paths: self.paths()?,
             ignored: if self.respect_gitignore { Ignored::Skipped } else { Ignored::Read },
+            history: if self.no_git || self.history == Past::None { History::None } else { History::Full },
             inline: if self.no_inline_ignore { Inline::Ignored } else { Inline::Obeyed },
             ignore_file: self.known_entries()?,
             baseline: self.known_tokens()?,

@@ -31,8 +31,9 @@ pub enum StepError {
     Retry { why: String, after: Option<Duration>, attempt: Attempt },
 }
 
-/// How long an issuer that refuses *us* is left alone before it is asked again: a person has to mend it first.
-const MISCONFIGURED_PAUSE: Duration = Duration::from_mins(1);
+/// How long a job waits whose issuer refuses *us*. Short: the guard keeps this process from asking again soon, and a
+/// process that is started with a mended credential must not wait for what an earlier one wrote down.
+const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(2);
 /// An issuer whose word cannot be trusted is shown to a person after this many tries.
 const CONTRADICTIONS_BEFORE_STUCK: u32 = 10;
 

@@ -52,6 +52,8 @@ pub(super) struct Pass {
 pub(super) struct Resting {
     pub why: String,
     pub until: Timestamp,
+    /// Only a person can end it for good: the issuer refuses our credential.
+    pub misconfigured: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,12 +108,17 @@ impl Breaker {
     /// Why and until when no call may pass now.
     pub fn resting(&self, now: Timestamp) -> Option<Resting> {
         if let Some(rest) = self.asked_pause.filter(|rest| rest.holds(now)) {
-            return Some(Resting { why: "the issuer asked for a pause".into(), until: rest.until });
+            let why = "the issuer asked for a pause".into();
+            return Some(Resting { why, until: rest.until, misconfigured: false });
         }
         match &self.phase {
-            Phase::Open { rest, why, .. } if rest.holds(now) => Some(Resting { why: why.clone(), until: rest.until }),
+            Phase::Open { rest, why, misconfigured } if rest.holds(now) => {
+                Some(Resting { why: why.clone(), until: rest.until, misconfigured: *misconfigured })
+            }
             // The probe's answer decides; that takes as long as one call does.
-            Phase::Probing { why, .. } => Some(Resting { why: why.clone(), until: now.plus(PROBE_WAIT) }),
+            Phase::Probing { why, misconfigured } => {
+                Some(Resting { why: why.clone(), until: now.plus(PROBE_WAIT), misconfigured: *misconfigured })
+            }
             Phase::Closed | Phase::Open { .. } => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The guard around a remote issuer: not too many calls, not too fast, not to one that is down.
 //!
 //! A call that the guard does not let out is [`Unknown::Throttled`] with the wait: nothing failed, the question was not
-//! asked. One issuer's trouble stays its own: its jobs wait in the queue ([`Issuer::resting_until`]), and what waits
+//! asked. While the issuer refuses our credential it is [`Unknown::Misconfigured`], as for the call that found out. One issuer's trouble stays its own: its jobs wait in the queue ([`Issuer::resting_until`]), and what waits
 //! here for a free place waits for a bounded time.
 
 mod breaker;
@@ -143,7 +143,7 @@ impl Guard {
         // Asked before and after the wait for a place: whoever queued while the breaker opened must not go out.
         let now = self.clock.now();
         if let Some(resting) = self.gate().breaker.resting(now) {
-            return Err(resting.throttled(now));
+            return Err(resting.unknown(now));
         }
         let Ok(Ok(place)) = timeout(self.settings.queue_for, self.places.acquire()).await else {
             let why = "all calls that this issuer may get at once are taken".into();
@@ -151,7 +151,7 @@ impl Guard {
         };
         let now = self.clock.now();
         let mut gate = self.gate();
-        let pass = gate.breaker.admit(now).map_err(|resting| resting.throttled(now))?;
+        let pass = gate.breaker.admit(now).map_err(|resting| resting.unknown(now))?;
         if let Err(wait) = gate.limiter.take() {
             gate.breaker.give_up(pass, now);
             gate.full_until.get_or_insert((now, now.plus(wait)));
@@ -262,7 +262,10 @@ impl Sign {
 }
 
 impl Resting {
-    fn throttled(self, now: Timestamp) -> Unknown {
+    fn unknown(self, now: Timestamp) -> Unknown {
+        if self.misconfigured {
+            return Unknown::Misconfigured { why: self.why };
+        }
         Unknown::Throttled { why: format!("the issuer is resting: {}", self.why), retry_after: self.until.since(now) }
     }
 }

@@ -143,7 +143,9 @@ async fn an_issuer_that_refuses_our_credential_is_paused_at_once_and_for_long() 
     let (clock, issuer) = (clock(), Scripted::answers([refused.clone()]));
     let guard = Guard::new(issuer.clone(), few(), clock.clone());
     assert_eq!(ask(&guard).await, refused);
-    assert_eq!(wait_of(&ask(&guard).await), Some(300_000));
+    assert_eq!(ask(&guard).await, refused, "the same for whoever comes next, without a call");
+    assert_eq!(issuer.calls(), 1);
+    assert_eq!(guard.resting_until(clock.now()), Some(clock.now().plus(Duration::from_mins(5))));
     assert_eq!(guard.status().breaker, BreakerState::Misconfigured);
     clock.advance(Duration::from_mins(5));
     assert_eq!(ask(&guard).await, Verdict::NotOurs);

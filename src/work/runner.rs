@@ -24,6 +24,9 @@ use crate::telemetry::metric;
 
 /// Jobs taken by one claim: small, so that many workers share a burst and a dead one holds little.
 const CLAIM_LIMIT: u32 = 32;
+/// Pause before the next look at a queue that has due jobs and none to claim: looking at once, again and again, would
+/// load the database for as long as an issuer rests.
+const NOT_CLAIMABLE_PAUSE: Duration = Duration::from_millis(100);
 /// A job that was claimed this often without any result kills its worker: it is set aside.
 const CLAIMS_BEFORE_STUCK: u32 = 5;
 
@@ -129,9 +132,11 @@ impl Worker {
 
     async fn until_next_due(&self) -> Duration {
         match self.store.next_due_at().await {
-            Ok(Some(due_at)) => {
-                due_at.since(self.clock.now()).clamp(Duration::from_millis(5), self.settings.poll_every)
-            }
+            Ok(Some(due_at)) => match due_at.since(self.clock.now()) {
+                // Due, and yet it was not claimed: its issuer rests, or another worker is just taking it.
+                Duration::ZERO => NOT_CLAIMABLE_PAUSE.min(self.settings.poll_every),
+                wait => wait.clamp(Duration::from_millis(5), self.settings.poll_every),
+            },
             Ok(None) | Err(_) => self.settings.poll_every,
         }
     }

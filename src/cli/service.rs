@@ -34,8 +34,9 @@ pub enum Halves {
     IntakeAndWork,
 }
 
-/// Longest time from the signal to stop to the end of the process.
-pub const DRAIN_FOR: Duration = Duration::from_secs(20);
+/// Longest time that steps under way may take after the signal to stop. What hangs longer is handed back; with the time
+/// that this and the closing of the database take, the process still ends within twenty seconds.
+pub const DRAIN_FOR: Duration = Duration::from_secs(15);
 
 /// A started service.
 pub struct Service {

@@ -4,6 +4,7 @@
 
 mod builtin;
 #[path = "../support/issuer.rs"]
+#[expect(dead_code, reason = "other test targets use the rest")]
 mod fake;
 mod faults;
 mod guarded;

@@ -2,6 +2,7 @@
 #![cfg(feature = "server")]
 
 #[path = "../support/smtp.rs"]
+#[expect(dead_code, reason = "other test targets use the rest")]
 mod smtp;
 
 mod directory;

@@ -29,8 +29,12 @@ impl TestDb {
     }
 
     pub async fn postgres() -> Self {
+        Self::postgres_on(server_url()).await
+    }
+
+    /// On a server of the test's own; its URL names a database that is always there.
+    pub async fn postgres_on(server: String) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let server = server_url();
         let database = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         run(&server, &format!("CREATE DATABASE {database}")).await;
         Self { clock: clock(), kind: Kind::Postgres { server, database } }

@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, post};
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use stanch::incident::IssuerName;
 use stanch::issuer::http::{self, Credential, Fields, Limits, Pointer, Reach, RevokeAnswers, Settings, VerifyAnswers};
 use stanch::token::Secret;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::AbortHandle;
 
 /// What we show the issuer so that it talks to us.
@@ -68,10 +69,16 @@ pub struct FakeIssuer {
     address: SocketAddr,
     shared: Arc<Shared>,
     server: AbortHandle,
+    /// Holds the address while nobody listens on it.
+    reserved: Option<TcpSocket>,
 }
 
 struct Shared {
     mood: Mutex<Mood>,
+    /// Its mood for revocations, if that is another one.
+    revoking_mood: Mutex<Option<Mood>>,
+    /// When each request came, those that were made to fail included.
+    calls: Mutex<Vec<Instant>>,
     tokens: Mutex<HashMap<String, Known>>,
     asked: Mutex<Vec<Asked>>,
     /// `Authorization` that it accepts.
@@ -82,23 +89,28 @@ impl FakeIssuer {
     pub async fn start() -> Self {
         let shared = Arc::new(Shared {
             mood: Mutex::new(Mood::Answers),
+            revoking_mood: Mutex::default(),
+            calls: Mutex::default(),
             tokens: Mutex::default(),
             asked: Mutex::default(),
             accepts: Mutex::new(format!("Bearer {CREDENTIAL}")),
         });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
-        let routes = Router::new()
-            .route("/api/verify", post(verify))
-            .route("/api/tokens/{id}", delete(revoke))
-            .route("/oauth/introspect", post(introspect))
-            .route("/oauth/revoke", post(revoke_by_text))
-            .layer(from_fn_with_state(Arc::clone(&shared), misbehave))
-            .with_state(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
-            axum::serve(listener, routes).await.expect("the listener is ours");
-        });
-        Self { address, shared, server: server.abort_handle() }
+        let server = serve(listener, &shared);
+        Self { address, shared, server, reserved: None }
+    }
+
+    /// Nobody listens any more. For an issuer that was not called yet: open connections would go on.
+    pub fn go_away(&mut self) {
+        self.server.abort();
+        self.reserved = Some(reserve(self.address));
+    }
+
+    /// It listens again.
+    pub fn come_back(&mut self) {
+        let socket = self.reserved.take().expect("it went away");
+        self.server = serve(socket.listen(64).expect("the address is ours"), &self.shared);
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -107,6 +119,21 @@ impl FakeIssuer {
 
     pub fn behave(&self, mood: Mood) {
         *lock(&self.shared.mood) = mood;
+    }
+
+    /// As [`FakeIssuer::behave`], to revocations alone; `None`: as to everything else.
+    pub fn behave_when_revoking(&self, mood: Option<Mood>) {
+        *lock(&self.shared.revoking_mood) = mood;
+    }
+
+    /// When each request came, whatever became of it.
+    pub fn calls(&self) -> Vec<Instant> {
+        lock(&self.shared.calls).clone()
+    }
+
+    /// The credential that we have is good again.
+    pub fn know_us(&self) {
+        *lock(&self.shared.accepts) = format!("Bearer {CREDENTIAL}");
     }
 
     /// From now on another credential is wanted than the one we have.
@@ -187,6 +214,33 @@ impl FakeIssuer {
     }
 }
 
+fn serve(listener: TcpListener, shared: &Arc<Shared>) -> AbortHandle {
+    let routes = Router::new()
+        .route("/api/verify", post(verify))
+        .route("/api/tokens/{id}", delete(revoke))
+        .route("/oauth/introspect", post(introspect))
+        .route("/oauth/revoke", post(revoke_by_text))
+        .layer(from_fn_with_state(Arc::clone(shared), misbehave))
+        .with_state(Arc::clone(shared));
+    let server = tokio::spawn(async move {
+        axum::serve(listener, routes).await.expect("the listener is ours");
+    });
+    server.abort_handle()
+}
+
+/// Takes an address without listening on it, so that connections to it are refused and nobody else gets it.
+pub fn reserve(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("a socket of ours");
+    let end = Instant::now() + Duration::from_secs(5);
+    // A listener that was just given up may be closed a moment later.
+    while let Err(error) = socket.bind(address) {
+        assert!(Instant::now() < end, "{address} is still taken: {error}");
+        std::thread::yield_now();
+    }
+    socket
+}
+
 impl Drop for FakeIssuer {
     fn drop(&mut self) {
         self.server.abort();
@@ -198,11 +252,15 @@ impl Shared {
         lock(&self.mood).clone()
     }
 
+    fn revoking_mood(&self) -> Mood {
+        lock(&self.revoking_mood).clone().unwrap_or_else(|| self.mood())
+    }
+
     /// Kills what fits; says whether anything that fits is known, and whether it lived.
     fn kill(&self, fits: impl Fn(&str, &Known) -> bool) -> Option<bool> {
         let mut tokens = lock(&self.tokens);
         let (_, known) = tokens.iter_mut().find(|(text, known)| fits(text, known))?;
-        if self.mood() == Mood::LiesAboutRevoking {
+        if self.revoking_mood() == Mood::LiesAboutRevoking {
             return Some(true);
         }
         Some(std::mem::replace(&mut known.live, false))
@@ -214,8 +272,9 @@ impl Shared {
 }
 
 async fn misbehave(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let mood = shared.mood();
-    match mood {
+    lock(&shared.calls).push(Instant::now());
+    let revoking = if request.method() == Method::DELETE { lock(&shared.revoking_mood).clone() } else { None };
+    match revoking.unwrap_or_else(|| shared.mood()) {
         Mood::AsksToWait(wait) => (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, wait)]).into_response(),
         Mood::Drips => endless(Some(Duration::from_millis(1))),
         Mood::Fails(status) => status.into_response(),
@@ -260,7 +319,7 @@ async fn revoke(State(shared): State<Arc<Shared>>, Path(id): Path<String>, heade
         return StatusCode::BAD_REQUEST;
     }
     match shared.kill(|_, known| known.id == id) {
-        _ if shared.mood() == Mood::FailsAfterRevoking => StatusCode::INTERNAL_SERVER_ERROR,
+        _ if shared.revoking_mood() == Mood::FailsAfterRevoking => StatusCode::INTERNAL_SERVER_ERROR,
         None => StatusCode::NOT_FOUND,
         Some(false) => StatusCode::GONE,
         Some(true) => StatusCode::NO_CONTENT,

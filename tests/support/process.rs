@@ -51,6 +51,11 @@ impl Installation {
             Kind::Postgres => TestDb::postgres().await,
             Kind::Sqlite => TestDb::sqlite(),
         };
+        Self::on(db, extra).await
+    }
+
+    /// On this database.
+    pub async fn on(db: TestDb, extra: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the installation");
         let (smtp, issuer) = (SmtpServer::start(&["--security", "none"]), FakeIssuer::start().await);
         let signer = Signer::new(KeyPair::generate(&mut StdRng::seed_from_u64(1)).expect("a key"));
@@ -135,6 +140,13 @@ level = "info,stanch=trace"
         fs::write(self.path("stanch.toml"), text).expect("a file");
     }
 
+    /// Changes the configuration of what is started from now on.
+    pub fn configure(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("stanch.toml")).expect("written above");
+        assert_eq!(text.matches(from).count(), 1, "`{from}` stands in the configuration once");
+        fs::write(self.path("stanch.toml"), text.replace(from, to)).expect("a file");
+    }
+
     /// A command line in this installation, ready to be added to.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stanch"));
@@ -160,7 +172,7 @@ level = "info,stanch=trace"
 
     pub fn start(&self, arguments: &[&str], crash_at: Option<&str>) -> Process {
         let mut command = self.command();
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.args(arguments);
         if let Some(point) = crash_at {
             // One job at a time, or another would be caught between its call and its commit by the same death.
             command.env("STANCH_CRASH_AT", point).env("STANCH_CONCURRENCY", "1");
@@ -190,7 +202,16 @@ level = "info,stanch=trace"
 
     /// The incidents as `stanch incident list --json` shows them, by the name of their token.
     pub fn incidents(&self) -> Vec<Value> {
-        let listed = self.stanch(&["incident", "list", "--limit", "500", "--json"]);
+        self.list(&[])
+    }
+
+    /// Those that are in this state.
+    pub fn incidents_in(&self, state: &str) -> Vec<Value> {
+        self.list(&["--state", state])
+    }
+
+    fn list(&self, filter: &[&str]) -> Vec<Value> {
+        let listed = self.stanch(&[&["incident", "list", "--limit", "1000", "--json"], filter].concat());
         assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
         match serde_json::from_slice(&listed.stdout).expect("JSON") {
             Value::Array(incidents) => incidents,
@@ -235,7 +256,9 @@ pub struct Process {
 }
 
 impl Process {
-    fn start(mut command: Command) -> Self {
+    /// Starts a command of [`Installation::command`] and waits until it listens or works.
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let (said, keep) = (child.stderr.take().expect("piped"), Arc::clone(&log));
@@ -280,8 +303,26 @@ impl Process {
         format!("http://{}{path}", self.addr())
     }
 
+    /// Asks for a page such as `/readyz`.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        self.try_get(path).await.expect("an answer")
+    }
+
+    pub async fn try_get(&self, path: &str) -> Option<(u16, String)> {
+        // The client wants one even where no TLS is spoken; refused if there is one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let response = client.get(self.url(path)).send().await.ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Whether a line of this level with this text was logged.
+    pub fn said(&self, level: &str, text: &str) -> bool {
+        self.log().iter().any(|line| line.contains(&format!("\"level\":\"{level}\"")) && line.contains(text))
     }
 
     pub fn log(&self) -> Vec<String> {
@@ -309,8 +350,13 @@ impl Process {
     }
 
     /// SIGTERM, and the wait for a good end.
-    pub async fn stop(mut self) -> Vec<String> {
+    pub async fn stop(self) -> Vec<String> {
         self.signal("TERM");
+        self.ended_well().await
+    }
+
+    /// The wait for a good end.
+    pub async fn ended_well(mut self) -> Vec<String> {
         let status = self.ended().await;
         assert!(status.success(), "ended with {status}:\n{}", self.log().join("\n"));
         self.log()

@@ -36,21 +36,20 @@ impl SmtpServer {
     /// Options as `smtp_server.py --help` lists them.
     pub fn start(options: &[&str]) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/smtp_server.py");
-        let mut child = Command::new(python())
-            .arg(script)
-            .arg(directory.path())
-            .args(options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the interpreter ran a moment ago");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("piped above");
-        BufReader::new(stdout).read_line(&mut line).expect("the script writes text");
-        let port = line.trim().strip_prefix("port ").and_then(|port| port.parse().ok());
-        let port = port.expect("the mail server did not start; its standard error says why");
+        let (child, port) = launch(directory.path(), options);
         Self { child, directory, port }
+    }
+
+    /// Ends the server: connections to its port are refused from now on.
+    pub fn go_away(&mut self) {
+        self.child.kill().expect("our child");
+        self.child.wait().expect("our child");
+    }
+
+    /// Starts it again at the same port, with the mails it had.
+    pub fn come_back(&mut self, options: &[&str]) {
+        let port = self.port.to_string();
+        (self.child, self.port) = launch(self.directory.path(), &[&["--port", &port], options].concat());
     }
 
     pub fn port(&self) -> u16 {
@@ -89,6 +88,23 @@ impl SmtpServer {
         paths.sort();
         paths.iter().map(|path| ReceivedMail::read(path)).collect()
     }
+}
+
+fn launch(directory: &Path, options: &[&str]) -> (Child, u16) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/smtp_server.py");
+    let mut child = Command::new(python())
+        .arg(script)
+        .arg(directory)
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the interpreter ran a moment ago");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("piped above");
+    BufReader::new(stdout).read_line(&mut line).expect("the script writes text");
+    let port = line.trim().strip_prefix("port ").and_then(|port| port.parse().ok());
+    (child, port.expect("the mail server did not start; its standard error says why"))
 }
 
 impl Drop for SmtpServer {

@@ -110,7 +110,8 @@ class Keeper:
 
     def __init__(self, directory):
         self.directory = directory
-        self.taken = 0
+        # A server that was started again goes on counting.
+        self.taken = len(list((directory / "mail").glob("*.eml")))
 
     async def handle_DATA(self, server, session, envelope):
         control = dict(line.partition(" ")[::2] for line in read_lines(self.directory / "control"))

@@ -1,6 +1,8 @@
 //! The promises of stanch, tested on the real program: one file a promise.
 #![cfg(feature = "server")]
 
+#[path = "../support/cluster.rs"]
+mod cluster;
 #[path = "../support/db.rs"]
 #[expect(dead_code, reason = "other test targets use the rest")]
 mod db;
@@ -14,4 +16,33 @@ mod process;
 #[expect(dead_code, reason = "other test targets use the rest")]
 mod smtp;
 
+/// The same promises on both databases: `name: function(arguments)` calls the function with a database and the arguments.
+macro_rules! on_both_databases {
+    ($($name:ident: $promise:ident($($argument:expr),*);)*) => {
+        mod sqlite {
+            use super::*;
+
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$promise(Kind::Sqlite, $($argument),*).await;
+            })*
+        }
+
+        mod postgres {
+            use super::*;
+
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$promise(Kind::Postgres, $($argument),*).await;
+            })*
+        }
+    };
+}
+
 mod accepted_is_durable;
+mod graceful_stop;
+mod key_endpoint;
+mod leases;
+mod mail_never_touches_revocation;
+mod outage;
+mod unknown_is_not_dead;

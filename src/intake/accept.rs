@@ -21,7 +21,7 @@ use crate::crash;
 use crate::id::DeliveryId;
 use crate::incident::{IssuerName, Label, Verdict};
 use crate::issuer::{Issuer, Locality, Question};
-use crate::recognize::{Identified, Recognized, Recognizer};
+use crate::recognize::{Identified, Recognized, Recognizer, Scratch};
 use crate::store::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
 use crate::telemetry::metric;
 use crate::token::{Fingerprint, FingerprintRing};
@@ -176,16 +176,20 @@ fn count_reports(origin: &str, sorted: &Sorted) {
 }
 
 fn sort(body: &[u8], recognizer: &Recognizer, ring: &FingerprintRing, max_records: usize) -> Result<Sorted, Refusal> {
-    let records = payload::parse(body, max_records)?;
-    let mut tokens = Tokens::default();
-    let contents = records.iter().map(|record| match &record.token {
-        Err(reason) => ReportContent::Malformed { reason: reason.word() },
-        Ok(text) => match identify(recognizer, text) {
-            Identified::Recognized(found) => ReportContent::Token(tokens.index_of(found, ring)),
-            Identified::TooLong => ReportContent::Malformed { reason: Malformed::TooLong.word() },
-            Identified::Unrecognized => ReportContent::Unrecognized,
-        },
-    });
+    let mut records = payload::parse(body, max_records)?;
+    let (mut tokens, mut scratch) = (Tokens::default(), Scratch::new());
+    let contents =
+        records.iter_mut().map(|record| match record.token.as_ref().map(|text| identify(recognizer, text)) {
+            Err(reason) => ReportContent::Malformed { reason: reason.word() },
+            Ok(Identified::Recognized(found)) => {
+                // An address may carry the token as well, or another one.
+                record
+                    .withhold(|text| found.secret.withheld_from(&recognizer.withhold(text, &mut scratch)).into_owned());
+                ReportContent::Token(tokens.index_of(found, ring))
+            }
+            Ok(Identified::TooLong) => ReportContent::Malformed { reason: Malformed::TooLong.word() },
+            Ok(Identified::Unrecognized) => ReportContent::Unrecognized,
+        });
     let contents = contents.collect();
     Ok(Sorted { records, contents, tokens: tokens.distinct })
 }

@@ -5,7 +5,8 @@
 //! malformed, tokens of no known kind or of a kind without an issuer, and tokens whose issuer has not answered in time:
 //! nobody was asked about them, and a wrong `false_positive` teaches the reporter to look away.
 //!
-//! A label names the token as it was sent, with the type as it was sent, whatever the recognizer made of both.
+//! A label names the token as it was sent, with the type as it was sent, whatever the recognizer made of both; only a
+//! token that stands in the type is withheld.
 
 use std::fmt::Write as _;
 

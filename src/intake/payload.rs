@@ -63,6 +63,14 @@ impl Record {
     /// Most bytes that are kept of a type or a source.
     const MAX_WORD: usize = 1_024;
 
+    /// Takes tokens out of what is said about the token. Comes before anything is cut, which would hide a token and keep
+    /// its half.
+    pub fn withhold(&mut self, mut from: impl FnMut(&str) -> String) {
+        self.sent_type = self.sent_type.take().map(|sent_type| from(&sent_type));
+        self.url = from(&self.url);
+        self.source = from(&self.source);
+    }
+
     /// Where the token was found, in the reporter's words and in bounded length.
     pub fn place(&self) -> Place {
         Place {

@@ -68,6 +68,7 @@ mod plan;
 mod resolve;
 mod runs;
 mod starts;
+mod withhold;
 
 use crate::token::catalogue::{self, Kind};
 use crate::token::{Confidence, KindId, Secret, pat};

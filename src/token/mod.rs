@@ -21,4 +21,4 @@ pub use finding_id::FindingId;
 pub use fingerprint::{Fingerprint, FingerprintKey, FingerprintRing};
 pub use generate::generate;
 pub use kind::{Confidence, KindId};
-pub use secret::Secret;
+pub use secret::{Secret, WITHHELD};

@@ -53,6 +53,20 @@ async fn whatever_goes_wrong_is_unknown_and_never_dead() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_quotes_the_token_is_not_quoted() {
+    let (fake, token) = issuer_with_a_token().await;
+    let issuer = issuer(fake.declared("registry"));
+    fake.behave(Mood::EchoesInItsErrors);
+    for _ in 0..8 {
+        let Verdict::Unknown(unknown) = verify(&issuer, &token).await else { panic!("no answer") };
+        assert!(!unknown.why().contains(&token), "{}", unknown.why());
+    }
+    fake.behave(Mood::NamesTheTokenByItsText);
+    let Verdict::Live(found) = verify(&issuer, &token).await else { panic!("it lives") };
+    assert_eq!(found.name.as_deref(), Some(stanch::token::WITHHELD));
+}
+
+#[tokio::test]
 async fn a_full_answer_is_not_waited_for_longer_than_it_may_be() {
     let fake = FakeIssuer::start().await;
     fake.behave(Mood::Floods);

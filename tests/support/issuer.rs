@@ -34,6 +34,8 @@ pub enum Mood {
     AsksToWait(String),
     /// One byte of its answer at a time, for ever.
     Drips,
+    /// Fails in turn by a status, a redirect, a refusal and nonsense, and quotes the question in headers and body.
+    EchoesInItsErrors,
     Fails(StatusCode),
     /// Kills the token, and then fails to say so.
     FailsAfterRevoking,
@@ -43,6 +45,8 @@ pub enum Mood {
     LiesAboutRevoking,
     /// Answers about another token than it was asked about, once the token is dead.
     NamesAnotherToken,
+    /// Gives the token itself where it should tell its name.
+    NamesTheTokenByItsText,
     Redirects(String),
     /// A web page with this status, as a proxy in front of the issuer would show.
     ShowsAPage(StatusCode),
@@ -277,17 +281,40 @@ async fn misbehave(State(shared): State<Arc<Shared>>, request: Request, next: Ne
     match revoking.unwrap_or_else(|| shared.mood()) {
         Mood::AsksToWait(wait) => (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, wait)]).into_response(),
         Mood::Drips => endless(Some(Duration::from_millis(1))),
+        Mood::EchoesInItsErrors => echo(&shared, request).await,
         Mood::Fails(status) => status.into_response(),
         Mood::Floods => endless(None),
         Mood::Redirects(to) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response(),
         Mood::ShowsAPage(status) => (status, [(header::CONTENT_TYPE, "text/html")], "<h1>Welcome</h1>").into_response(),
         Mood::StaysSilent => std::future::pending().await,
-        Mood::Answers | Mood::FailsAfterRevoking | Mood::LiesAboutRevoking | Mood::NamesAnotherToken => {
+        Mood::Answers
+        | Mood::FailsAfterRevoking
+        | Mood::LiesAboutRevoking
+        | Mood::NamesAnotherToken
+        | Mood::NamesTheTokenByItsText => {
             if request.headers().get(header::AUTHORIZATION).is_none_or(|shown| *shown != *lock(&shared.accepts)) {
                 return (StatusCode::UNAUTHORIZED, Json(json!({"error": "who are you"}))).into_response();
             }
             next.run(request).await
         }
+    }
+}
+
+async fn echo(shared: &Shared, request: Request) -> Response {
+    let uri = request.uri().to_string();
+    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.expect("a small question");
+    let quoted = String::from_utf8_lossy(&body).into_owned();
+    let token = serde_json::from_slice::<Value>(&body).map_or(uri.clone(), |json| json["token"].to_string());
+    let turn = lock(&shared.asked).len();
+    shared.note(Asked::Verify(token.clone()));
+    let token = token.trim_matches('"').to_owned();
+    let headers = [(header::LOCATION.as_str(), format!("/login?for={token}")), ("x-asked", token.clone())];
+    let text = format!("cannot answer {quoted} at {uri}");
+    match turn % 4 {
+        0 => (StatusCode::INTERNAL_SERVER_ERROR, headers, text).into_response(),
+        1 => (StatusCode::FOUND, headers, text).into_response(),
+        2 => (StatusCode::IM_A_TEAPOT, headers, Json(json!({"error": text}))).into_response(),
+        _ => (StatusCode::OK, headers, Json(json!({"token": {"id": {"of": token}, "name": text}}))).into_response(),
     }
 }
 
@@ -302,7 +329,7 @@ async fn verify(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> R
     let answer = json!({
         "token": {
             "id": if another { "another" } else { &known.id },
-            "name": "ci upload",
+            "name": if shared.mood() == Mood::NamesTheTokenByItsText { token } else { "ci upload" },
             "created_at": "2026-01-02T03:04:05Z",
             "last_used_at": null,
             "expires_at": 1_900_000_000,

@@ -12,6 +12,7 @@ mod request;
 mod retry_after;
 mod settings;
 mod template;
+mod withhold;
 
 use reqwest::Url;
 
@@ -85,7 +86,10 @@ impl HttpIssuer {
 
     async fn verdict(&self, question: &Question<'_>) -> Verdict {
         match self.ask(&self.verify, question, None).await {
-            Ok(answer) => self.verify_answers.read(&answer, &self.unnamed(question)),
+            Ok(answer) => {
+                let verdict = self.verify_answers.read(&answer, &self.unnamed(question));
+                withhold::withhold(verdict, question.secret)
+            }
             Err(unknown) => Verdict::Unknown(unknown),
         }
     }

@@ -21,6 +21,8 @@ pub struct Claim<'a> {
     pub lease_for: Duration,
     /// Issuers that must not be called now; their verify and revoke jobs are left alone.
     pub without_issuers: &'a [IssuerName],
+    /// Steps that are not to be done now.
+    pub without_steps: &'a [Step],
 }
 
 /// One job under lease.
@@ -123,6 +125,7 @@ struct ClaimWork {
     until: Timestamp,
     now: Timestamp,
     without_issuers: Vec<IssuerName>,
+    without_steps: Vec<Step>,
 }
 
 impl Store {
@@ -135,6 +138,7 @@ impl Store {
             until: now.plus(claim.lease_for),
             now,
             without_issuers: claim.without_issuers.to_vec(),
+            without_steps: claim.without_steps.to_vec(),
         };
         self.write(work, |session, work| Box::pin(take(session, work))).await
     }
@@ -252,9 +256,9 @@ async fn take_from(
     work: &ClaimWork,
     limit: u32,
 ) -> Result<Vec<Row>, Error> {
-    let without = Value::list(&work.without_issuers);
+    let (issuers, steps) = (Value::list(&work.without_issuers), Value::list(&work.without_steps));
     let binds = binds![lease, work.until, work.worker.as_str(), work.now];
-    session.all(statement, binds.into_iter().chain([without, Value::from(limit)]).collect()).await
+    session.all(statement, binds.into_iter().chain([issuers, Value::from(limit), steps]).collect()).await
 }
 
 fn count(stored: i64) -> u32 {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, histogram};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,8 @@ pub struct Worker {
     pub(super) settings: Settings,
     pub(super) backoff: Backoff,
     leases: Leases,
+    /// Jobs that may mail at the same time: half of all, so that a slow mail server cannot hold up revocations.
+    mailing: Arc<Semaphore>,
 }
 
 impl Worker {
@@ -50,7 +53,8 @@ impl Worker {
         settings: Settings,
         backoff: Backoff,
     ) -> Arc<Self> {
-        Arc::new(Self { store, issuers, mailer, clock, settings, backoff, leases: Leases::default() })
+        let mailing = Arc::new(Semaphore::new(usize::try_from(settings.concurrency / 2).unwrap_or(1).max(1)));
+        Arc::new(Self { store, issuers, mailer, clock, settings, backoff, leases: Leases::default(), mailing })
     }
 
     /// Works until `stop` is cancelled, then finishes what it holds for at most `drain_for` and hands the rest back.
@@ -82,14 +86,14 @@ impl Worker {
     pub async fn run_due(self: &Arc<Self>) -> Result<usize, Error> {
         let mut done = 0;
         loop {
-            let claimed = self.claim(CLAIM_LIMIT).await?;
+            let claimed = self.claim(CLAIM_LIMIT, &[]).await?;
             if claimed.is_empty() {
                 return Ok(done);
             }
             done += claimed.len();
             let mut steps = JoinSet::new();
             for job in claimed {
-                steps.spawn(Arc::clone(self).do_job(job));
+                steps.spawn(Arc::clone(self).do_job(job, None));
             }
             steps.join_all().await;
         }
@@ -104,11 +108,18 @@ impl Worker {
             if room == 0 {
                 return None;
             }
-            match self.claim(room).await {
+            // Never more than may mail, for all that is claimed may be mail.
+            let (limit, without): (u32, &[Step]) = match u32::try_from(self.mailing.available_permits()) {
+                Ok(0) => (room, &[Step::Notify]),
+                mail_room => (room.min(mail_room.unwrap_or(room)), &[]),
+            };
+            match self.claim(limit, without).await {
                 Ok(claimed) if claimed.is_empty() => return Some(self.until_next_due().await),
                 Ok(claimed) => {
                     for job in claimed {
-                        steps.spawn(Arc::clone(self).do_job(job));
+                        let mails = (job.step == Step::Notify).then(|| Arc::clone(&self.mailing));
+                        let permit = mails.and_then(|mailing| mailing.try_acquire_owned().ok());
+                        steps.spawn(Arc::clone(self).do_job(job, permit));
                     }
                 }
                 Err(error) => {
@@ -119,10 +130,15 @@ impl Worker {
         }
     }
 
-    async fn claim(&self, limit: u32) -> Result<Vec<Claimed>, Error> {
+    async fn claim(&self, limit: u32, without_steps: &[Step]) -> Result<Vec<Claimed>, Error> {
         let resting = self.issuers.resting(self.clock.now());
-        let claim =
-            Claim { worker: &self.settings.node, limit, lease_for: self.settings.lease_for, without_issuers: &resting };
+        let claim = Claim {
+            worker: &self.settings.node,
+            limit,
+            lease_for: self.settings.lease_for,
+            without_issuers: &resting,
+            without_steps,
+        };
         let claimed = self.store.claim(&claim).await?;
         if !claimed.is_empty() {
             crash::point("work.after_claim");
@@ -141,7 +157,7 @@ impl Worker {
         }
     }
 
-    async fn do_job(self: Arc<Self>, claimed: Claimed) {
+    async fn do_job(self: Arc<Self>, claimed: Claimed, _mails: Option<OwnedSemaphorePermit>) {
         let (job_id, step, started) = (claimed.job_id, claimed.step, self.clock.now());
         let lost = self.leases.hold(&claimed);
         let outcome = tokio::select! {

@@ -82,7 +82,7 @@ pub async fn opened(store: &Store, delivery: NewDelivery) -> Vec<IncidentId> {
 }
 
 pub async fn claim(store: &Store, limit: u32) -> Vec<Claimed> {
-    let claim = Claim { worker: "host-1", limit, lease_for: LEASE, without_issuers: &[] };
+    let claim = Claim { worker: "host-1", limit, lease_for: LEASE, without_issuers: &[], without_steps: &[] };
     store.claim(&claim).await.expect("claimed")
 }
 

@@ -116,10 +116,21 @@ on_both_databases! {
         delivery.tokens[2].issuer = None;
         opened(&store, delivery).await;
         let without = [IssuerName::new("builtin")];
-        let asked = Claim { worker: "host-1", limit: 10, lease_for: LEASE, without_issuers: &without };
+        let asked = Claim { worker: "host-1", limit: 10, lease_for: LEASE, without_issuers: &without, without_steps: &[] };
         let claimed = store.claim(&asked).await.expect("claimed");
         let issuers: HashSet<_> = claimed.iter().map(|claimed| claimed.incident.issuer.clone()).collect();
         assert_eq!(issuers, HashSet::from([Some(IssuerName::new("other")), None]));
+    }
+
+    async fn a_step_that_is_not_to_be_done_now_is_left_alone(db) {
+        let store = db.open().await;
+        opened(&store, delivery(&["a", "b"], db.clock.now())).await;
+        let claimed = claim_one(&store).await;
+        store.settle(&claimed, found_live(&claimed, db.clock.now(), issued("t1", None))).await.expect("settled");
+        let without = |steps| Claim { worker: "host-1", limit: 10, lease_for: LEASE, without_issuers: &[], without_steps: steps };
+        assert!(store.claim(&without(&[Step::Revoke, Step::Verify])).await.expect("claimed").is_empty());
+        let claimed = store.claim(&without(&[Step::Verify])).await.expect("claimed");
+        assert_eq!(claimed.iter().map(|claimed| claimed.step).collect::<Vec<_>>(), [Step::Revoke]);
     }
 
     async fn the_queue_tells_how_much_waits_and_since_when(db) {

@@ -10,7 +10,7 @@ use sqlx::AssertSqlSafe;
 /// - `{in $1}`: is one of the texts in the JSON list `$1`;
 /// - `{pairs $1}`: the rows of two texts in the JSON list of lists `$1`;
 /// - `{claimable: CONDITION}`: is one of the jobs that meet the condition and that no other claim is taking just now,
-///   except steps that call an issuer of the list `$5`, the oldest `$6` of them;
+///   except the steps of the list `$7` and those that call an issuer of the list `$5`, the oldest `$6` of them;
 /// - `{lock}`: lock the rows that are read; SQLite has one writer and needs none.
 pub(in crate::store) struct Statement {
     text: &'static str,
@@ -78,6 +78,7 @@ fn render(text: &str, dialect: Dialect) -> String {
         let jobs = format!(
             "SELECT id FROM jobs WHERE {condition} \
              AND NOT (step IN ('verify', 'revoke') AND COALESCE(issuer, '') {{in $5}}) \
+             AND NOT (step {{in $7}}) \
              ORDER BY due_at LIMIT $6"
         );
         match dialect {

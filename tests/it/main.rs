@@ -10,7 +10,6 @@ mod db;
 #[expect(dead_code, reason = "other test targets use the rest")]
 mod issuer;
 #[path = "../support/process.rs"]
-#[expect(dead_code, reason = "other test targets use the rest")]
 mod process;
 #[path = "../support/smtp.rs"]
 #[expect(dead_code, reason = "other test targets use the rest")]
@@ -40,9 +39,15 @@ macro_rules! on_both_databases {
 }
 
 mod accepted_is_durable;
+mod demo;
+mod effectively_once;
 mod graceful_stop;
 mod key_endpoint;
 mod leases;
 mod mail_never_touches_revocation;
+mod no_secret_at_rest;
+mod on_time_and_gone;
 mod outage;
+mod revoke_first;
+mod sentinel;
 mod unknown_is_not_dead;

@@ -171,12 +171,15 @@ level = "info,stanch=trace"
     }
 
     pub fn start(&self, arguments: &[&str], crash_at: Option<&str>) -> Process {
+        // One job at a time, or another would be caught between its call and its commit by the same death.
+        let doom = crash_at.map(|point| [("STANCH_CRASH_AT", point), ("STANCH_CONCURRENCY", "1")]);
+        self.start_with(arguments, doom.as_ref().map_or(&[], |doom| doom))
+    }
+
+    /// Starts a command that listens or works, with these variables in its environment.
+    pub fn start_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
         let mut command = self.command();
-        command.args(arguments);
-        if let Some(point) = crash_at {
-            // One job at a time, or another would be caught between its call and its commit by the same death.
-            command.env("STANCH_CRASH_AT", point).env("STANCH_CONCURRENCY", "1");
-        }
+        command.args(arguments).envs(variables.iter().copied());
         Process::start(command)
     }
 
@@ -200,6 +203,21 @@ level = "info,stanch=trace"
         courier.post(self.signer.message(body.into())).await
     }
 
+    /// Signs and posts all bodies at the same time; the answers are in their order.
+    pub async fn post_all(&self, to: SocketAddr, bodies: impl IntoIterator<Item = Vec<u8>>) -> Vec<Answer> {
+        let url = Url::parse(&format!("http://{to}/webhooks/github")).expect("a URL");
+        let courier = Arc::new(Courier::new(url, PATIENCE).expect("a client"));
+        let posted = bodies.into_iter().map(|body| {
+            let (courier, message) = (Arc::clone(&courier), self.signer.message(body.into()));
+            tokio::spawn(async move { courier.post(message).await })
+        });
+        let mut answers = Vec::new();
+        for answer in posted.collect::<Vec<_>>() {
+            answers.push(answer.await.expect("no panic").expect("an answer"));
+        }
+        answers
+    }
+
     /// The incidents as `stanch incident list --json` shows them, by the name of their token.
     pub fn incidents(&self) -> Vec<Value> {
         self.list(&[])
@@ -217,6 +235,16 @@ level = "info,stanch=trace"
             Value::Array(incidents) => incidents,
             other => panic!("a list, not {other}"),
         }
+    }
+
+    /// All that `stanch incident show` tells about the incident of the token that its issuer calls so.
+    pub fn incident_of(&self, token_id: &str) -> Value {
+        let incidents = self.incidents();
+        let of = |incident: &&Value| [&incident["token"]["id"], &incident["token"]["name"]].contains(&&json!(token_id));
+        let incident = incidents.iter().find(of).unwrap_or_else(|| panic!("no incident of {token_id}: {incidents:#?}"));
+        let shown = self.stanch(&["incident", "show", "--json", incident["id"].as_str().expect("text")]);
+        assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+        serde_json::from_slice(&shown.stdout).expect("JSON")
     }
 
     /// How many rows of `jobs` and `secrets` are left, and how many incidents are in each state.

@@ -17,6 +17,7 @@ Each line of `control` is a command and what to do instead of taking it:
     mail hangup                      close the connection
     data silent                      never answer
     message drop                     keep the mail, then close the connection without an answer
+    message echo                     refuse the mail for now and quote it, as some filters do
 
 `message` is the end of the mail, after DATA was taken. The first line of standard output is `port NUMBER`. The server
 ends when its standard input does, so it cannot outlive the test that started it.
@@ -125,6 +126,10 @@ class Keeper:
             raise Hangup
         if action == "silent":
             await asyncio.Event().wait()
+        if action == "echo":
+            content = envelope.original_content or envelope.content
+            content = content if isinstance(content, bytes) else content.encode()
+            return "451 4.7.1 refused: " + " ".join(content.decode(errors="replace").split())[:900]
         return action
 
     def keep(self, server, session, envelope):

@@ -18,7 +18,9 @@ const REDACTED: &[(&str, &str)] = &[
     (r"[0-9a-f]{16}…", "HASH…"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "DATE"),
     (r"Date: .*", "Date: DATE"),
-    (r"\d+\.\d seconds", "N seconds"),
+    // How long it took decides where the line ends.
+    (r"Revoked:    DATE, [^\n]*?after the\s+(\|\s+)?report", "Revoked:    DATE, N seconds after the report"),
+    (r"(less than )?\d+(\.\d)? seconds", "N seconds"),
     (r"(?-u:\b)\d+(\.\d+)? (ms|s)(?-u:\b)", "SPAN"),
 ];
 

@@ -14,6 +14,7 @@
 mod archive;
 mod coverage;
 mod decode;
+pub mod engine;
 mod facts;
 mod finding;
 mod history;

@@ -17,6 +17,7 @@ mod decode;
 pub mod engine;
 mod facts;
 mod finding;
+pub mod git;
 mod history;
 mod lines;
 mod plan;

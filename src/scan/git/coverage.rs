@@ -1,0 +1,166 @@
+//! Coverage: what was read, and each reason why something was not.
+
+use std::collections::BTreeMap;
+
+use super::ObjectKind;
+
+/// What a scan of a repository has read.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    pub blobs: Tally,
+    pub commits: Tally,
+    pub tags: Tally,
+    /// Read to see that what they name is there; the names in them are not searched for tokens.
+    pub trees: Tally,
+    /// How many bytes the detector was given: less than what was read, where objects share their text.
+    pub detector_bytes: u64,
+    /// Those of them in texts that were handed over from end to end; the rest is windows around changes.
+    pub whole_bytes: u64,
+    /// Hits in objects that no reference leads to; they are reported on demand only.
+    pub unreachable_hits: u64,
+    pub gaps: Gaps,
+}
+
+/// Objects of a kind, and their size together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub objects: u64,
+    pub bytes: u64,
+}
+
+/// Why something was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Gap {
+    /// An alternate object directory that is not there, is a link, or is one too many.
+    Alternate,
+    /// The object, or one it is stored as a difference from, is damaged.
+    Damaged,
+    /// A directory or a file that could not be read, or is not one.
+    File,
+    /// The file's content is kept by LFS; the object only points to it.
+    LfsPointer,
+    /// A link in the object store, which is not followed.
+    Link,
+    /// Named by another object, but not in the store.
+    Missing,
+    /// A pack, or its index, that could not be read.
+    Pack,
+    /// Not in the store because the clone is partial: it could be fetched, and is not.
+    Promised,
+    /// References are in a format that is not read, so that every object counts as reachable.
+    Reftable,
+    /// History before it was left out when the repository was cloned.
+    Shallow,
+    /// The scan was stopped before.
+    Stopped,
+    /// Another repository's commit.
+    Submodule,
+    /// Larger than the limit.
+    TooLarge,
+}
+
+impl Gap {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Alternate => "alternate not read",
+            Self::Damaged => "damaged",
+            Self::File => "file not read",
+            Self::LfsPointer => "LFS pointer",
+            Self::Link => "link not followed",
+            Self::Missing => "missing object",
+            Self::Pack => "pack not read",
+            Self::Promised => "object of a partial clone not fetched",
+            Self::Reftable => "reftable not read",
+            Self::Shallow => "shallow history",
+            Self::Stopped => "stopped",
+            Self::Submodule => "submodule not scanned",
+            Self::TooLarge => "too large",
+        }
+    }
+}
+
+/// The gaps of a scan, by reason.
+#[derive(Clone, Debug, Default)]
+pub struct Gaps(BTreeMap<Gap, GapCount>);
+
+/// How often a reason applied, with some examples.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GapCount {
+    pub count: u64,
+    /// Object ids or file names, a few of them.
+    pub examples: Vec<String>,
+}
+
+const MAX_EXAMPLES: usize = 5;
+
+impl Gaps {
+    pub fn add(&mut self, gap: Gap, example: impl FnOnce() -> String) {
+        self.add_many(gap, 1, example);
+    }
+
+    pub fn add_many(&mut self, gap: Gap, count: u64, example: impl FnOnce() -> String) {
+        if count == 0 {
+            return;
+        }
+        let entry = self.0.entry(gap).or_default();
+        entry.count += count;
+        if entry.examples.len() < MAX_EXAMPLES {
+            entry.examples.push(example());
+            entry.examples.sort_unstable();
+        }
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        for (gap, more) in other.0 {
+            let entry = self.0.entry(gap).or_default();
+            entry.count += more.count;
+            entry.examples.extend(more.examples);
+            entry.examples.sort_unstable();
+            entry.examples.truncate(MAX_EXAMPLES);
+        }
+    }
+
+    pub fn count(&self, gap: Gap) -> u64 {
+        self.0.get(&gap).map_or(0, |entry| entry.count)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Gap, &GapCount)> {
+        self.0.iter().map(|(gap, count)| (*gap, count))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Coverage {
+    pub fn tally(&mut self, kind: ObjectKind) -> &mut Tally {
+        match kind {
+            ObjectKind::Blob => &mut self.blobs,
+            ObjectKind::Commit => &mut self.commits,
+            ObjectKind::Tag => &mut self.tags,
+            ObjectKind::Tree => &mut self.trees,
+        }
+    }
+
+    /// Whether nothing was left out.
+    pub fn is_complete(&self) -> bool {
+        self.gaps.is_empty()
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        for (own, more) in [
+            (&mut self.blobs, other.blobs),
+            (&mut self.commits, other.commits),
+            (&mut self.tags, other.tags),
+            (&mut self.trees, other.trees),
+        ] {
+            own.objects += more.objects;
+            own.bytes += more.bytes;
+        }
+        self.detector_bytes += other.detector_bytes;
+        self.whole_bytes += other.whole_bytes;
+        self.unreachable_hits += other.unreachable_hits;
+        self.gaps.merge(other.gaps);
+    }
+}

@@ -1,0 +1,92 @@
+//! Inflate: zlib streams of a declared size.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// Inflates one object after another with the same working memory.
+pub struct Inflater(Decompress);
+
+/// The stream is damaged, cut, or not of the size it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the compressed stream is damaged")]
+pub struct Damaged;
+
+impl Inflater {
+    pub fn new() -> Self {
+        Self(Decompress::new(true))
+    }
+
+    /// Inflates `input` into `out`, which then holds exactly `size` bytes.
+    ///
+    /// Bytes after the stream are not looked at. A stream that is longer or shorter than `size` is damaged: it is never
+    /// followed any further, so that a bomb costs what its header admits.
+    pub fn inflate(&mut self, input: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), Damaged> {
+        self.0.reset(true);
+        // One byte more than needed, so that a stream which goes on is told from one that ends here. Old content is
+        // kept: wiping it would cost as much as inflating does.
+        let room = size.checked_add(1).ok_or(Damaged)?;
+        if out.len() < room {
+            out.resize(room, 0);
+        }
+        let status = self.0.decompress(input, &mut out[..room], FlushDecompress::Finish).map_err(|_| Damaged)?;
+        let is_exact = status == Status::StreamEnd && self.0.total_out() == size as u64;
+        out.truncate(if is_exact { size } else { 0 });
+        is_exact.then_some(()).ok_or(Damaged)
+    }
+
+    /// Inflates the beginning of a stream: at most as much as `out` has room for. Says how many bytes that were.
+    pub fn peek(&mut self, input: &[u8], out: &mut [u8]) -> Result<usize, Damaged> {
+        self.0.reset(true);
+        self.0.decompress(input, out, FlushDecompress::None).map_err(|_| Damaged)?;
+        usize::try_from(self.0.total_out()).map_err(|_| Damaged)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn deflated(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn only_a_stream_of_the_declared_size_is_taken() {
+        let text = b"one text, one size, one text, one size";
+        let stream = deflated(text);
+        let (mut inflater, mut out) = (Inflater::new(), Vec::new());
+        inflater.inflate(&stream, text.len(), &mut out).unwrap();
+        assert_eq!(out, text);
+        for wrong in [0, 1, text.len() - 1, text.len() + 1] {
+            assert_eq!(inflater.inflate(&stream, wrong, &mut out), Err(Damaged));
+        }
+        assert_eq!(inflater.inflate(&stream[..stream.len() - 1], text.len(), &mut out), Err(Damaged));
+        inflater.inflate(&deflated(b""), 0, &mut out).unwrap();
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_bomb_costs_its_declared_size() {
+        let stream = deflated(&vec![0; 1 << 20]);
+        let (mut inflater, mut out) = (Inflater::new(), Vec::new());
+        assert_eq!(inflater.inflate(&stream, 100, &mut out), Err(Damaged));
+        assert!(out.capacity() < 4096);
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed() {
+        let text: Vec<u8> = (0..4000_u32).map(|n| (n * n % 251) as u8).collect();
+        let stream = deflated(&text);
+        let (mut inflater, mut out) = (Inflater::new(), Vec::new());
+        for at in 0..stream.len() {
+            let mut bad = stream.clone();
+            bad[at] ^= 0x10;
+            let taken = inflater.inflate(&bad, text.len(), &mut out).is_ok();
+            assert!(!taken || out == text, "byte {at}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Git repositories, read in process.
+//!
+//! Nothing here runs git, asks the network, or does what a file in the repository says. Objects are read from packs,
+//! loose files and alternates; every length and offset in them is taken for a lie until it is checked; and whatever cannot
+//! be read is counted in the [`Coverage`] with its reason while the rest goes on.
+//!
+//! | file | what |
+//! |---|---|
+//! | `discover` | which directories a repository consists of |
+//! | `index` `pack` `loose` `inflate` `delta` | the formats |
+//! | `store` | all objects of a repository, by id and by number; single reads |
+//! | `forest` `walk` `queue` `worker` | all objects once, a base before its deltas, on all cores |
+//! | `tree` `commit` `refs` | what objects and references say of each other |
+//! | `objects` | what is done with each object: scan it, see whether what it names is there |
+//! | `lineage` | after the scan: the first commit and the path of objects with findings |
+
+mod commit;
+mod coverage;
+mod delta;
+mod discover;
+mod forest;
+mod history;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+mod hostile;
+mod index;
+mod inflate;
+mod lineage;
+mod loose;
+mod objects;
+mod oid;
+mod pack;
+mod queue;
+mod refs;
+mod store;
+mod tree;
+mod walk;
+mod worker;
+
+pub use coverage::{Coverage, Gap, GapCount, Gaps, Tally};
+pub use history::{Finding, Options, Provenance, Selection, scan_repository};
+pub use oid::{HashKind, ObjectId};
+pub use store::{Reader, Store};
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    Blob,
+    Commit,
+    Tag,
+    Tree,
+}
+
+impl ObjectKind {
+    /// From the word that loose objects and tags use.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "blob" => Some(Self::Blob),
+            "commit" => Some(Self::Commit),
+            "tag" => Some(Self::Tag),
+            "tree" => Some(Self::Tree),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Blob => "blob",
+            Self::Commit => "commit",
+            Self::Tag => "tag",
+            Self::Tree => "tree",
+        }
+    }
+}
+
+/// Why a repository cannot be scanned at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("a symbolic link stands where the repository should be")]
+    Link,
+    #[error("this is not a git repository")]
+    NotARepository,
+    #[error("the repository has more objects than can be counted")]
+    TooMany,
+    #[error("the repository's object format is not known")]
+    UnknownFormat,
+}

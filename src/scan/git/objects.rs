@@ -1,0 +1,196 @@
+//! What a scan does with each object: blobs, commits and tags are searched for tokens, trees and commits are asked
+//! whether what they name is there.
+
+use std::collections::{HashMap, HashSet};
+
+use super::commit::{Commit, tagged};
+use super::store::{NO_SLOT, Store};
+use super::tree::{self, Known, Mode, Row, Unchanged};
+use super::walk::{Made, Visited, Visitor};
+use super::{Gap, Gaps, ObjectId, ObjectKind};
+use crate::scan::engine::{Detector, Hit, Marks, Outcome, Windows};
+
+/// Searches objects with a detector.
+pub struct Search<'a, D> {
+    pub store: &'a Store,
+    pub detector: &'a D,
+}
+
+/// What a worker has found.
+pub struct Found<D: Detector> {
+    scratch: D::Scratch,
+    windows: Windows,
+    /// Bytes of whole texts handed to the detector.
+    pub whole_bytes: u64,
+    pub hits: Vec<ObjectHits<D::Found>>,
+    pub graph: Graph,
+    /// Ids that are nowhere, with the first object that names each.
+    pub missing: HashMap<ObjectId, u32>,
+    /// Names under which other repositories' commits stand in trees.
+    pub submodules: HashSet<Vec<u8>>,
+    pub gaps: Gaps,
+}
+
+/// An object with hits.
+pub struct ObjectHits<F> {
+    pub slot: u32,
+    pub kind: ObjectKind,
+    pub hits: Vec<Hit<F>>,
+}
+
+/// What commits and tags name.
+#[derive(Default)]
+pub struct Graph {
+    pub commits: Vec<Node>,
+    /// Tags and what they name.
+    pub tags: Vec<(u32, u32)>,
+}
+
+/// A commit.
+pub struct Node {
+    pub slot: u32,
+    pub tree: u32,
+    pub parents: Box<[u32]>,
+    pub committed_at: i64,
+}
+
+/// What is remembered of an object for those made from it.
+pub enum Seen<F> {
+    Rows(Vec<Known>),
+    Text(Marks<F>),
+}
+
+/// Files kept by LFS are replaced by a text that begins so, and is shorter than this.
+const LFS_HEAD: &[u8] = b"version https://git-lfs.github.com/spec/";
+const LFS_LEN: usize = 1024;
+
+impl<D: Detector> Visitor for Search<'_, D> {
+    type Seen = Seen<D::Found>;
+    type Local = Found<D>;
+
+    fn local(&self) -> Found<D> {
+        Found {
+            scratch: self.detector.scratch(),
+            windows: Windows::default(),
+            whole_bytes: 0,
+            hits: Vec::new(),
+            graph: Graph::default(),
+            missing: HashMap::new(),
+            submodules: HashSet::new(),
+            gaps: Gaps::default(),
+        }
+    }
+
+    fn needs_text(&self, kind: ObjectKind) -> bool {
+        kind != ObjectKind::Blob
+    }
+
+    fn whole(&self, local: &mut Found<D>, object: Visited, text: &[u8]) -> Self::Seen {
+        if object.kind == ObjectKind::Tree {
+            return Seen::Rows(self.read_tree(local, object, text, |_, _| None));
+        }
+        let marks = Marks::of_whole(self.detector, text, &mut local.scratch);
+        local.whole_bytes += text.len() as u64;
+        self.note(local, object, text, &marks);
+        Seen::Text(marks)
+    }
+
+    fn edited(&self, local: &mut Found<D>, object: Visited, made: &Made<'_, Self::Seen>) -> Option<Self::Seen> {
+        match (made.base_seen, made.text) {
+            (Seen::Rows(rows), Some(text)) => {
+                let mut unchanged = Unchanged::new(made.edit, rows);
+                Some(Seen::Rows(self.read_tree(local, object, text, |at, len| unchanged.find(at, len))))
+            }
+            (Seen::Rows(_), None) => None,
+            (Seen::Text(base), text) => {
+                let base = (made.base, base);
+                let edit = (made.edit, made.inserted);
+                let Outcome::Done(marks) = local.windows.scan(self.detector, &mut local.scratch, base, edit) else {
+                    return None;
+                };
+                let mut head = Vec::new();
+                let text = text.unwrap_or_else(|| {
+                    if made.edit.len() < LFS_LEN {
+                        made.edit.apply(made.base, made.inserted, &mut head);
+                    }
+                    &head
+                });
+                self.note(local, object, text, &marks);
+                Some(Seen::Text(marks))
+            }
+        }
+    }
+}
+
+impl<D: Detector> Found<D> {
+    /// How many bytes the detector was given.
+    pub fn detector_bytes(&self) -> u64 {
+        self.whole_bytes + self.windows.scanned
+    }
+}
+
+impl<D: Detector> Search<'_, D> {
+    /// Keeps what was found in a text, and what it says. The text of a blob may be left out if it is long.
+    fn note(&self, local: &mut Found<D>, object: Visited, text: &[u8], marks: &Marks<D::Found>) {
+        if !object.counts {
+            return;
+        }
+        if !marks.hits.is_empty() {
+            local.hits.push(ObjectHits { slot: object.slot, kind: object.kind, hits: marks.hits.clone() });
+        }
+        match object.kind {
+            ObjectKind::Blob if text.len() < LFS_LEN && text.starts_with(LFS_HEAD) => {
+                local.gaps.add(Gap::LfsPointer, || self.store.id(object.slot).to_string());
+            }
+            ObjectKind::Commit => match Commit::parse(text) {
+                Some(commit) => {
+                    let tree = self.look_up(local, object.slot, &commit.tree);
+                    let parents = commit.parents.iter().map(|id| self.look_up(local, object.slot, id)).collect();
+                    let committed_at = commit.committed_at;
+                    local.graph.commits.push(Node { slot: object.slot, tree, parents, committed_at });
+                }
+                None => local.gaps.add(Gap::Damaged, || self.store.id(object.slot).to_string()),
+            },
+            ObjectKind::Tag => {
+                if let Some((id, _)) = tagged(text) {
+                    let target = self.look_up(local, object.slot, &id);
+                    local.graph.tags.push((object.slot, target));
+                }
+            }
+            ObjectKind::Blob | ObjectKind::Tree => {}
+        }
+    }
+
+    fn read_tree(
+        &self,
+        local: &mut Found<D>,
+        object: Visited,
+        text: &[u8],
+        known: impl FnMut(usize, usize) -> Option<u32>,
+    ) -> Vec<Known> {
+        let mut rows = Vec::with_capacity(text.len() / 32);
+        let look_up = |row: Row<'_>| {
+            if row.mode == Mode::Submodule {
+                if !local.submodules.contains(row.name) {
+                    local.submodules.insert(row.name.to_owned());
+                }
+                return NO_SLOT;
+            }
+            self.store.slot(row.id).unwrap_or_else(|| {
+                local.missing.extend(ObjectId::from_raw(row.id).map(|id| (id, object.slot)));
+                NO_SLOT
+            })
+        };
+        if tree::read(text, self.store.hash.id_len(), known, look_up, |_, _| {}, &mut rows).is_none() {
+            local.gaps.add(Gap::Damaged, || self.store.id(object.slot).to_string());
+        }
+        rows
+    }
+
+    fn look_up(&self, local: &mut Found<D>, from: u32, id: &ObjectId) -> u32 {
+        self.store.slot(id.as_bytes()).unwrap_or_else(|| {
+            local.missing.insert(*id, from);
+            NO_SLOT
+        })
+    }
+}

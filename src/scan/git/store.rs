@@ -1,0 +1,372 @@
+//! The store: all objects of a repository by id, and by number; and single reads of them.
+//!
+//! An object's number is its slot. Packs have theirs one after the other, in the order of their indexes, then come
+//! the loose objects. An object that is stored twice has two slots and one of them counts: the first.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::discover::{Places, files_ending};
+use super::index::Index;
+use super::inflate::Inflater;
+use super::loose::{self, Loose};
+use super::pack::{EntryKind, Pack, most_stored};
+use super::{Error, Gap, Gaps, HashKind, ObjectId, ObjectKind, delta};
+use crate::scan::engine::Edit;
+
+/// The objects of a repository.
+pub struct Store {
+    pub packs: Vec<Pack>,
+    /// The first slot of each pack, then that of the loose objects.
+    starts: Vec<u32>,
+    loose: Vec<LooseObject>,
+    directories: Vec<PathBuf>,
+    pub hash: HashKind,
+    /// Whether a pack came from a partial clone, so that missing objects are promised ones.
+    pub is_partial: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct LooseObject {
+    id: ObjectId,
+    directory: u32,
+}
+
+impl Store {
+    /// Opens every pack and lists every loose object; what cannot be opened is a gap.
+    pub fn open(places: &Places, gaps: &mut Gaps) -> Result<Self, Error> {
+        let mut store = Self {
+            packs: Vec::new(),
+            starts: Vec::new(),
+            loose: Vec::new(),
+            directories: places.objects.clone(),
+            hash: places.hash,
+            is_partial: false,
+        };
+        for (number, directory) in places.objects.iter().enumerate() {
+            let number = u32::try_from(number).map_err(|_| Error::TooMany)?;
+            store.open_packs(&directory.join("pack"), gaps);
+            store.list_loose(directory, number, gaps);
+        }
+        store.loose.sort_unstable();
+        store.loose.dedup_by_key(|object| object.id);
+        let mut start = 0_u32;
+        for pack in &store.packs {
+            store.starts.push(start);
+            let len = u32::try_from(pack.index.len()).map_err(|_| Error::TooMany)?;
+            start = start.checked_add(len).ok_or(Error::TooMany)?;
+        }
+        store.starts.push(start);
+        let loose = u32::try_from(store.loose.len()).map_err(|_| Error::TooMany)?;
+        start.checked_add(loose).filter(|all| *all < NO_SLOT).ok_or(Error::TooMany)?;
+        Ok(store)
+    }
+
+    fn open_packs(&mut self, directory: &Path, gaps: &mut Gaps) {
+        match directory.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => return gaps.add(Gap::Link, || name(directory)),
+            Err(_) => return,
+        }
+        self.is_partial |= !files_ending(directory, "promisor").is_empty();
+        for path in files_ending(directory, "pack") {
+            match open_pack(&path, self.hash) {
+                Ok(pack) => {
+                    let unnamed = u64::from(pack.declared).saturating_sub(pack.index.len() as u64);
+                    gaps.add_many(Gap::Damaged, unnamed + pack.lost() as u64, || name(&path));
+                    self.packs.push(pack);
+                }
+                Err(gap) => gaps.add(gap, || name(&path)),
+            }
+        }
+    }
+
+    fn list_loose(&mut self, directory: &Path, number: u32, gaps: &mut Gaps) {
+        for first in 0..=255_u8 {
+            let fan = directory.join(format!("{first:02x}"));
+            match fan.symlink_metadata() {
+                Ok(meta) if meta.is_dir() => {}
+                Ok(_) => {
+                    gaps.add(Gap::Link, || name(&fan));
+                    continue;
+                }
+                Err(_) => continue,
+            }
+            let Ok(entries) = fs::read_dir(&fan) else {
+                gaps.add(Gap::File, || name(&fan));
+                continue;
+            };
+            for entry in entries.flatten() {
+                let file_name = entry.file_name();
+                let hex = format!("{first:02x}{}", file_name.to_string_lossy());
+                // Anything else there is a temporary file of git's.
+                if let Some(id) = ObjectId::from_hex(hex.as_bytes()).filter(|id| id.kind() == self.hash) {
+                    self.loose.push(LooseObject { id, directory: number });
+                }
+            }
+        }
+    }
+
+    fn loose_start(&self) -> u32 {
+        self.starts.last().copied().unwrap_or_default()
+    }
+
+    /// The slots of loose objects.
+    pub fn loose_slots(&self) -> std::ops::Range<u32> {
+        let count = u32::try_from(self.loose.len()).unwrap_or(NO_SLOT);
+        self.loose_start()..self.loose_start().saturating_add(count)
+    }
+
+    /// The slot of the object at a position of a pack's index.
+    pub fn packed_slot(&self, pack: usize, position: usize) -> u32 {
+        self.starts[pack] + u32::try_from(position).unwrap_or(NO_SLOT)
+    }
+
+    /// The slot that counts for an object.
+    pub fn slot(&self, raw: &[u8]) -> Option<u32> {
+        self.slots(raw).next()
+    }
+
+    /// Every slot of an object.
+    pub fn slots<'a>(&'a self, raw: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+        let packed = self.packs.iter().zip(&self.starts).filter_map(move |(pack, start)| {
+            let position = u32::try_from(pack.index.find(raw)?).ok()?;
+            Some(start + position)
+        });
+        packed.chain(std::iter::once_with(move || self.loose_slot(raw)).flatten())
+    }
+
+    fn loose_slot(&self, raw: &[u8]) -> Option<u32> {
+        let at = self.loose.binary_search_by(|object| object.id.as_bytes().cmp(raw)).ok()?;
+        Some(self.loose_start() + u32::try_from(at).ok()?)
+    }
+
+    /// Whether no slot before this one is the same object's.
+    pub fn counts(&self, slot: u32) -> bool {
+        // One pack without loose objects, the usual case, has nothing twice.
+        (self.packs.len() == 1 && slot < self.loose_start()) || self.slot(self.id(slot).as_bytes()) == Some(slot)
+    }
+
+    pub fn id(&self, slot: u32) -> ObjectId {
+        match self.place(slot) {
+            Place::Loose(at) => self.loose[at].id,
+            Place::Packed(pack, position) => self.packs[pack].index.id(position),
+        }
+    }
+
+    fn place(&self, slot: u32) -> Place {
+        if let Some(at) = slot.checked_sub(self.loose_start()) {
+            return Place::Loose(at as usize);
+        }
+        let pack = self.starts.partition_point(|start| *start <= slot) - 1;
+        Place::Packed(pack, (slot - self.starts[pack]) as usize)
+    }
+
+    fn loose_path(&self, object: LooseObject) -> PathBuf {
+        let hex = object.id.to_string();
+        self.directories[object.directory as usize].join(&hex[..2]).join(&hex[2..])
+    }
+}
+
+/// No object.
+pub const NO_SLOT: u32 = u32::MAX;
+
+#[derive(Clone, Copy)]
+enum Place {
+    Loose(usize),
+    Packed(usize, usize),
+}
+
+fn open_pack(path: &Path, hash: HashKind) -> Result<Pack, Gap> {
+    let index_path = path.with_extension("idx");
+    for file in [path, &index_path] {
+        let meta = file.symlink_metadata().map_err(|_| Gap::Pack)?;
+        if meta.is_symlink() {
+            return Err(Gap::Link);
+        }
+        if !meta.is_file() {
+            return Err(Gap::Pack);
+        }
+    }
+    let bytes = fs::read(&index_path).map_err(|_| Gap::Pack)?;
+    let index = Index::parse(bytes, hash).map_err(|_| Gap::Pack)?;
+    Pack::open(path, index, hash).map_err(|_| Gap::Pack)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// An object read for itself.
+#[derive(Debug)]
+pub struct Object {
+    pub kind: ObjectKind,
+    pub text: Vec<u8>,
+}
+
+/// Reads single objects, with a memory of the last ones: neighbours share bases.
+pub struct Reader<'s> {
+    store: &'s Store,
+    limit: u64,
+    inflater: Inflater,
+    stored: Vec<u8>,
+    delta: Vec<u8>,
+    edit: Edit,
+    cached: HashMap<u32, Arc<Object>>,
+    oldest: VecDeque<u32>,
+    cached_bytes: usize,
+}
+
+/// How much a reader remembers.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// No chain of deltas that git writes is nearly as long; a circle is endless.
+const MAX_CHAIN: usize = 10_000;
+
+impl<'s> Reader<'s> {
+    /// A reader that refuses objects of more than `limit` bytes.
+    pub fn new(store: &'s Store, limit: u64) -> Self {
+        Self {
+            store,
+            limit,
+            inflater: Inflater::new(),
+            stored: Vec::new(),
+            delta: Vec::new(),
+            edit: Edit::default(),
+            cached: HashMap::new(),
+            oldest: VecDeque::new(),
+            cached_bytes: 0,
+        }
+    }
+
+    /// Reads an object from any of the places it is stored at.
+    ///
+    /// # Errors
+    /// The reason why the first of them could not be read.
+    pub fn read(&mut self, id: &ObjectId) -> Result<Arc<Object>, Gap> {
+        let mut first = None;
+        for slot in self.store.slots(id.as_bytes()) {
+            match self.read_slot(slot) {
+                Ok(object) => return Ok(object),
+                Err(gap) => first = first.or(Some(gap)),
+            }
+        }
+        Err(first.unwrap_or(if self.store.is_partial { Gap::Promised } else { Gap::Missing }))
+    }
+
+    /// Reads the object of a slot.
+    pub fn read_slot(&mut self, slot: u32) -> Result<Arc<Object>, Gap> {
+        let mut chain = Vec::new();
+        let mut here = slot;
+        let mut object = loop {
+            if let Some(object) = self.cached.get(&here) {
+                break Arc::clone(object);
+            }
+            match self.store.place(here) {
+                Place::Loose(at) => break self.read_loose(here, at)?,
+                Place::Packed(pack, position) => match self.base_of(pack, position)? {
+                    Some(base) if chain.len() < MAX_CHAIN => {
+                        chain.push(here);
+                        here = base;
+                    }
+                    Some(_) => return Err(Gap::Damaged),
+                    None => break self.read_packed(here, pack, position)?,
+                },
+            }
+        };
+        while let Some(next) = chain.pop() {
+            object = self.read_delta(next, &object)?;
+        }
+        Ok(object)
+    }
+
+    /// The kind of a slot's object.
+    pub fn kind(&mut self, slot: u32) -> Result<ObjectKind, Gap> {
+        self.read_slot(slot).map(|object| object.kind)
+    }
+
+    fn base_of(&mut self, pack: usize, position: usize) -> Result<Option<u32>, Gap> {
+        let packed = &self.store.packs[pack];
+        let nth = nth(packed, position)?;
+        let stored = packed.read(nth, 64, &mut self.stored).map_err(|_| Gap::File)?;
+        let base = match packed.entry(stored).map_err(|_| Gap::Damaged)?.kind {
+            EntryKind::Whole(_) => return Ok(None),
+            EntryKind::OffsetDelta(distance) => {
+                let offset = packed.offset(nth).checked_sub(distance).ok_or(Gap::Damaged)?;
+                let base = packed.nth_at(offset).ok_or(Gap::Damaged)?;
+                self.store.packed_slot(pack, packed.position(base))
+            }
+            EntryKind::RefDelta(id) => match packed.index.find(id.as_bytes()) {
+                Some(position) => self.store.packed_slot(pack, position),
+                None => self.store.slot(id.as_bytes()).ok_or(Gap::Missing)?,
+            },
+        };
+        Ok(Some(base))
+    }
+
+    fn read_loose(&mut self, slot: u32, at: usize) -> Result<Arc<Object>, Gap> {
+        let path = self.store.loose_path(self.store.loose[at]);
+        match loose::read(&path, self.limit, &mut self.inflater) {
+            Loose::Damaged => Err(Gap::Damaged),
+            Loose::Object(kind, text) => Ok(self.remember(slot, Object { kind, text })),
+            Loose::TooLarge => Err(Gap::TooLarge),
+            Loose::Unreadable => Err(Gap::File),
+        }
+    }
+
+    fn read_packed(&mut self, slot: u32, pack: usize, position: usize) -> Result<Arc<Object>, Gap> {
+        let mut text = Vec::new();
+        let kind = self.inflate(pack, position, &mut text)?;
+        let EntryKind::Whole(kind) = kind else { return Err(Gap::Damaged) };
+        Ok(self.remember(slot, Object { kind, text }))
+    }
+
+    fn read_delta(&mut self, slot: u32, base: &Object) -> Result<Arc<Object>, Gap> {
+        let Place::Packed(pack, position) = self.store.place(slot) else { return Err(Gap::Damaged) };
+        let mut bytes = std::mem::take(&mut self.delta);
+        let kind = self.inflate(pack, position, &mut bytes);
+        self.delta = bytes;
+        kind?;
+        if delta::result_len(&self.delta).map_err(|_| Gap::Damaged)? as u64 > self.limit {
+            return Err(Gap::TooLarge);
+        }
+        delta::parse(&self.delta, base.text.len(), &mut self.edit).map_err(|_| Gap::Damaged)?;
+        let mut text = Vec::new();
+        self.edit.apply(&base.text, &self.delta, &mut text);
+        Ok(self.remember(slot, Object { kind: base.kind, text }))
+    }
+
+    fn inflate(&mut self, pack: usize, position: usize, out: &mut Vec<u8>) -> Result<EntryKind, Gap> {
+        let packed = &self.store.packs[pack];
+        let nth = nth(packed, position)?;
+        let head = packed.read(nth, 64, &mut self.stored).map_err(|_| Gap::File)?;
+        let entry = packed.entry(head).map_err(|_| Gap::Damaged)?;
+        if entry.size > self.limit {
+            return Err(Gap::TooLarge);
+        }
+        let size = usize::try_from(entry.size).map_err(|_| Gap::TooLarge)?;
+        let stored = packed.read(nth, most_stored(entry.size), &mut self.stored).map_err(|_| Gap::File)?;
+        self.inflater.inflate(&stored[entry.header_len..], size, out).map_err(|_| Gap::Damaged)?;
+        Ok(entry.kind)
+    }
+
+    fn remember(&mut self, slot: u32, object: Object) -> Arc<Object> {
+        let object = Arc::new(object);
+        let cost = object.text.len() + 128;
+        if cost < CACHE_BYTES / 4 && self.cached.insert(slot, Arc::clone(&object)).is_none() {
+            self.oldest.push_back(slot);
+            self.cached_bytes += cost;
+        }
+        while self.cached_bytes > CACHE_BYTES {
+            let Some(gone) = self.oldest.pop_front().and_then(|slot| self.cached.remove(&slot)) else { break };
+            self.cached_bytes -= gone.text.len() + 128;
+        }
+        object
+    }
+}
+
+fn nth(pack: &Pack, position: usize) -> Result<usize, Gap> {
+    pack.index.offset(position).and_then(|offset| pack.nth_at(offset)).ok_or(Gap::Damaged)
+}

@@ -1,0 +1,142 @@
+//! What is found by looking at differences is what is in each object as a whole.
+
+use std::fmt::Write as _;
+
+use stanch::scan::git::Options;
+
+use crate::repo::{Repo, lines, scan, token};
+
+/// A history of files that grow, shrink, move blocks around, and have tokens come, stay, move and go.
+fn busy_history(repo: &Repo) {
+    let mut seed = 7_u64;
+    let mut next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed >> 33
+    };
+    let mut files: Vec<Vec<String>> =
+        (0..4).map(|file| lines(file, 120).lines().map(str::to_owned).collect()).collect();
+    for commit in 0..40 {
+        for (number, file) in files.iter_mut().enumerate() {
+            let at = usize::try_from(next()).unwrap() % (file.len() + 1);
+            match next() % 9 {
+                0 => file.insert(at, format!("token = \"{}\"", token(next() % 5))),
+                1 => file.insert(at, format!("url = https://user:{}@host.example/", &token(next() % 5)[10..40])),
+                2 => {
+                    file.remove(at.min(file.len() - 1));
+                }
+                3 => {
+                    let block: Vec<String> = file.drain(at.min(file.len() / 2)..file.len() / 2).collect();
+                    file.extend(block);
+                }
+                4 => file.insert(at, format!("SNYK_TOKEN\nother {}", next())),
+                5 => file.insert(at, "0b1c2d3e-1111-4222-a333-abcdefabcdef".replace('1', &(next() % 10).to_string())),
+                6 => {
+                    let kept = at.min(file.len() - 1);
+                    let cut = file[kept].len() / 2;
+                    file[kept].truncate(cut);
+                }
+                7 => {
+                    let mut copied = file[..at.min(20)].to_vec();
+                    file.append(&mut copied);
+                }
+                _ => file.insert(
+                    at,
+                    format!(
+                        "-----{} RSA {} KEY-----",
+                        ["BEGIN", "END"][usize::try_from(next() % 2).unwrap()],
+                        "PRIVATE"
+                    ),
+                ),
+            }
+            repo.write(&format!("dir{}/file{number}", commit % 3), file.join("\n"));
+        }
+        let mut message = format!("commit {commit}\n\n");
+        if commit % 5 == 0 {
+            writeln!(message, "forgot {}", token(100 + commit)).unwrap();
+        }
+        repo.commit(&message);
+    }
+    repo.git(&["tag", "-a", "v1", "-m", &format!("signed with {}", token(200))]);
+    repo.git(&["notes", "add", "-m", &format!("note {}", token(201))]);
+}
+
+#[test]
+fn a_scan_of_differences_finds_what_whole_objects_have() {
+    let repo = Repo::new();
+    busy_history(&repo);
+    let whole = repo.found_in_whole_objects();
+    assert!(whole.len() > 100, "{}", whole.len());
+    // Loose, then as offset deltas, then as deltas of named objects, then in many packs.
+    assert_eq!(repo.scan_all().places(), whole);
+    repo.pack();
+    let deltas = repo.git(&["verify-pack", "-s", &pack_of(&repo)]);
+    assert!(deltas.contains("chain length = 5"), "{deltas}");
+    for threads in [1, 2, 5] {
+        let packed = scan(&repo.path, &Options { threads, ..Options::default() });
+        assert_eq!(packed.places(), whole);
+        assert!(packed.coverage.is_complete(), "{:?}", packed.coverage);
+    }
+    repo.git(&["-c", "repack.useDeltaBaseOffset=false", "repack", "-q", "-a", "-d", "-f"]);
+    assert_eq!(repo.scan_all().places(), whole);
+    repo.git(&["-c", "pack.packSizeLimit=1m", "repack", "-q", "-a", "-d", "-f", "--max-pack-size=1m"]);
+    assert_eq!(repo.scan_all().places(), whole);
+}
+
+#[test]
+fn text_that_objects_share_is_looked_at_once() {
+    let repo = Repo::new();
+    for commit in 0..30 {
+        let changed = format!("this line is of commit {commit}\n");
+        repo.write("a", format!("{}{changed}{}\n{}", lines(1, 200 + commit), token(commit / 10), lines(2, 300)));
+        repo.commit("one more");
+    }
+    repo.pack();
+    let read = repo.scan();
+    assert_eq!(read.findings.len(), 30);
+    assert!(read.coverage.detector_bytes < read.coverage.blobs.bytes / 8, "{:?}", read.coverage);
+}
+
+fn pack_of(repo: &Repo) -> String {
+    let mut packs = std::fs::read_dir(repo.path.join(".git/objects/pack")).unwrap();
+    let pack = packs.find_map(|entry| {
+        let path = entry.unwrap().path();
+        (path.extension()? == "pack").then_some(path)
+    });
+    pack.expect("the repository was packed").to_string_lossy().into_owned()
+}
+
+#[test]
+fn every_object_is_counted_once_wherever_it_is_stored() {
+    let repo = Repo::new();
+    busy_history(&repo);
+    let loose = repo.scan_all();
+    let count = repo.git(&["cat-file", "--batch-all-objects", "--batch-check"]).lines().count() as u64;
+    let all = |coverage: &stanch::scan::git::Coverage| {
+        [coverage.blobs, coverage.commits, coverage.tags, coverage.trees].iter().map(|tally| tally.objects).sum::<u64>()
+    };
+    assert_eq!(all(&loose.coverage), count);
+    // Packed, and loose as well, and in a second pack.
+    repo.git(&["repack", "-q", "-a"]);
+    let half = repo.git(&["rev-list", "--objects", "--no-object-names", "HEAD~20"]);
+    repo.git_with(&repo.path, &["pack-objects", "-q", ".git/objects/pack/pack"], half.as_bytes());
+    repo.git(&["multi-pack-index", "write"]);
+    let thrice = repo.scan_all();
+    assert_eq!(all(&thrice.coverage), count);
+    assert_eq!(thrice.places(), loose.places());
+    assert!(thrice.coverage.is_complete(), "{:?}", thrice.coverage);
+}
+
+#[test]
+fn findings_come_in_the_same_order_every_time() {
+    let repo = Repo::new();
+    busy_history(&repo);
+    repo.pack();
+    let order = |threads| {
+        let scanned = scan(&repo.path, &Options { threads, ..Options::default() });
+        scanned.findings.iter().map(|found| (found.object, found.start, found.provenance.clone())).collect::<Vec<_>>()
+    };
+    let first = order(1);
+    for threads in [2, 3, 4] {
+        assert_eq!(order(threads), first);
+    }
+}

@@ -3,11 +3,15 @@
 //! Each takes bytes and panics if a promise is broken. The property tests of the main package call the same functions,
 //! so that they stay right where no fuzzer is at hand.
 
+use std::fs;
 use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
 
 use stanch::clock::Clock;
 use stanch::recognize::{Identified, Recognizer, Scratch};
 use stanch::scan::{ArchiveLimits, Plan, TextScanner, run_on_stream};
+use stanch::scan::engine::{Detector, Edit, From, Marks, Outcome, Tokens, Windows};
+use stanch::scan::git::{Options, Selection, scan_repository};
 use stanch::token::checksum::Spans;
 use stanch::token::{jwt, macaroon, pat, shape};
 
@@ -98,4 +102,64 @@ pub fn archive(bytes: &[u8]) {
     });
     let outcome = run_on_stream(&PLAN, &mut &*bytes);
     assert!(outcome.coverage.bytes <= (5 << 20) + bytes.len() as u64);
+}
+
+/// Looking at an edit where it differs from its base finds what reading the whole text finds.
+///
+/// The first two bytes say how long the base is; what follows it is read as steps: a byte below 128 inserts so many of
+/// the next bytes, any other copies, from the place and for the length that the next two say.
+pub fn edit(bytes: &[u8]) {
+    let [high, low, rest @ ..] = bytes else { return };
+    let (base, mut steps) = rest.split_at(rest.len().min(usize::from(*high) << 8 | usize::from(*low)));
+    let (mut edit, inserted) = (Edit::default(), steps);
+    while let [step, tail @ ..] = steps {
+        if *step < 128 {
+            let len = usize::from(*step).min(tail.len());
+            edit.push(From::Inserted(inserted.len() - tail.len()), len);
+            steps = &tail[len..];
+        } else {
+            let [place, len, tail @ ..] = tail else { break };
+            let start = usize::from(*place) * base.len() / 255;
+            edit.push(From::Base(start), (usize::from(*len) * base.len() / 255).min(base.len() - start));
+            steps = tail;
+        }
+    }
+    let mut text = Vec::new();
+    edit.apply(base, inserted, &mut text);
+    let detector = Tokens::new(&RECOGNIZER);
+    let mut scratch = detector.scratch();
+    let of_base = Marks::of_whole(&detector, base, &mut scratch);
+    let of_text = Marks::of_whole(&detector, &text, &mut scratch);
+    let outcome = Windows::default().scan(&detector, &mut scratch, (base, &of_base), (&edit, inserted));
+    if let Outcome::Done(carried) = outcome {
+        let places = |marks: &Marks<_>| -> Vec<_> {
+            marks.hits.iter().map(|hit| (hit.start, hit.end, format!("{:?}", hit.found))).collect()
+        };
+        assert_eq!(places(&carried), places(&of_text));
+    }
+}
+
+/// A repository of any bytes is read to its end. The first two bytes say where the pack ends and its index begins.
+pub fn history(bytes: &[u8]) {
+    let [high, low, rest @ ..] = bytes else { return };
+    let (pack, index) = rest.split_at(rest.len().min(usize::from(*high) << 8 | usize::from(*low)));
+    let dir = tempfile::tempdir().expect("there is a place for temporary files");
+    let packs = dir.path().join("objects/pack");
+    fs::create_dir_all(&packs).expect("the directory is new");
+    let loose = dir.path().join("objects/00");
+    fs::create_dir_all(&loose).expect("the directory is new");
+    for (path, bytes) in [
+        (dir.path().join("HEAD"), b"ref: refs/heads/main\n".as_slice()),
+        (packs.join("pack-0.pack"), pack),
+        (packs.join("pack-0.idx"), index),
+        (loose.join("0".repeat(38)), pack),
+    ] {
+        fs::write(path, bytes).expect("the directory is writable");
+    }
+    let options = Options { max_object_bytes: 1 << 20, threads: 1, selection: Selection::All };
+    let never = AtomicBool::new(false);
+    let scanned = scan_repository(dir.path(), &Tokens::new(&RECOGNIZER), &options, &never, &mut |found| {
+        assert!(found.start < found.end);
+    });
+    assert!(scanned.is_ok());
 }

@@ -20,6 +20,19 @@ fn token_like() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
+    fn edits_of_any_bytes_find_what_whole_texts_have(bytes in token_like(), split: u8, steps in token_like()) {
+        let mut all = vec![0, split];
+        all.extend(bytes);
+        all.extend(steps);
+        checks::edit(&all);
+    }
+
+    #[test]
+    fn a_repository_of_any_bytes_is_read_to_its_end(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+        checks::history(&bytes);
+    }
+
+    #[test]
     fn recognizing_any_bytes_keeps_its_promises(bytes in token_like()) {
         checks::recognize(&bytes);
     }

@@ -9,9 +9,9 @@ use std::sync::atomic::AtomicBool;
 
 use stanch::clock::Clock;
 use stanch::recognize::{Identified, Recognizer, Scratch};
-use stanch::scan::{ArchiveLimits, Plan, TextScanner, run_on_stream};
 use stanch::scan::engine::{Detector, Edit, From, Marks, Outcome, Tokens, Windows};
 use stanch::scan::git::{Options, Selection, scan_repository};
+use stanch::scan::{ArchiveLimits, Plan, TextScanner, run_on_stream};
 use stanch::token::checksum::Spans;
 use stanch::token::{jwt, macaroon, pat, shape};
 

@@ -33,10 +33,14 @@ pub enum Gap {
     Excluded,
     /// The commits of a git repository, beside the files of its work tree.
     History,
+    /// A history whose archives were not opened and whose encodings were not decoded.
+    HistoryAsText,
     Link,
     NotRegular,
     TimeOut,
     TooLarge,
+    /// A token in an object that no reference leads to: seen, and not told unless asked.
+    Unreachable,
     Unreadable,
 }
 
@@ -51,10 +55,12 @@ impl Gap {
             Self::Encrypted => "encrypted archive member",
             Self::Excluded => "excluded",
             Self::History => "git history not read",
+            Self::HistoryAsText => "git history read as it stands, archives not opened and encodings not decoded",
             Self::Link => "symbolic link not followed",
             Self::NotRegular => "not a regular file",
             Self::TimeOut => "out of time",
             Self::TooLarge => "larger than the limit",
+            Self::Unreachable => "tokens in unreachable objects, which --unreachable tells",
             Self::Unreadable => "not readable",
         }
     }

@@ -6,7 +6,7 @@
 use super::decode::Encoding;
 use super::facts::{self, Checksum, Fact};
 use super::lines::Position;
-use super::provenance::Provenance;
+use super::provenance::{Commit, Provenance};
 use super::text::Sighting;
 use crate::clock::Timestamp;
 use crate::recognize::Recognizer;
@@ -25,6 +25,8 @@ pub struct Finding {
     pub confidence: Confidence,
     pub checksum: Checksum,
     pub provenance: Provenance,
+    /// The first commit that had the token of a file at the same path.
+    pub first_seen: Option<Box<Commit>>,
     pub position: Position,
     /// Bytes from the start of the file.
     pub offset: u64,
@@ -117,6 +119,7 @@ impl Finding {
             confidence: sighting.confidence,
             checksum: Checksum::of(kind, sighting.confidence),
             provenance,
+            first_seen: None,
             position,
             offset,
             len: sighting.range.len(),
@@ -125,6 +128,11 @@ impl Finding {
             facts: facts::of(kind, &sighting.text, now),
             secret: (secrets == Secrets::Kept).then(|| Secret::new(sighting.text.to_vec())),
         })
+    }
+
+    /// The commit that brought the token, if a history was read.
+    pub fn commit(&self) -> Option<&Commit> {
+        self.provenance.commit().or(self.first_seen.as_deref())
     }
 
     /// By place, then by token: the order in which findings are told.

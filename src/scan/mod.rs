@@ -35,7 +35,7 @@ pub use decode::Encoding;
 pub use facts::{Checksum, Fact};
 pub use finding::{Finding, Masked, Secrets};
 pub use lines::Position;
-pub use plan::{ArchiveLimits, History, Ignored, Plan, Target};
+pub use plan::{ArchiveLimits, History, Ignored, Plan, Target, Unreachable};
 pub use provenance::{Commit, Provenance, Source};
 pub use run::{Error, Outcome, Suppressed, run, run_on_stream};
 pub use suppress::{BadBaseline, BadPattern, Baseline, IgnoreFile, Inline};

@@ -25,6 +25,7 @@ pub struct Plan {
     pub paths: Override,
     pub ignored: Ignored,
     pub history: History,
+    pub unreachable: Unreachable,
     pub inline: Inline,
     pub ignore_file: IgnoreFile,
     pub baseline: Baseline,
@@ -48,6 +49,7 @@ impl Plan {
             paths: Override::empty(),
             ignored: Ignored::Read,
             history: History::Full,
+            unreachable: Unreachable::Counted,
             inline: Inline::Obeyed,
             ignore_file: IgnoreFile::default(),
             baseline: Baseline::default(),
@@ -86,6 +88,15 @@ pub enum History {
     Full,
     /// Only the files as they stand.
     None,
+}
+
+/// What is done with tokens in objects that no reference leads to.
+///
+/// They are read in either case. A force-push leaves them behind, and whoever knows an id can still fetch it from a forge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    Counted,
+    Told,
 }
 
 /// How far archives are opened.

@@ -86,7 +86,7 @@ fn scan_path(path: &Path, shared: &Shared<'_>) -> Result<Harvest, Error> {
     let about = fs::metadata(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
     if about.is_dir() {
         let (mut harvest, repositories) = tree::scan(path, shared);
-        history::scan(&repositories, shared, &mut harvest);
+        history::scan(path, &repositories, shared, &mut harvest);
         return Ok(harvest);
     }
     let mut worker = Worker::new(shared);

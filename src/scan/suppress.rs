@@ -151,9 +151,9 @@ impl Rule {
         let path = finding.provenance.path.trim_start_matches("./");
         match self {
             Self::Foreign { commit, path: named, line } => {
-                let same_commit = commit.as_ref().is_none_or(|commit| {
-                    finding.provenance.commit().is_some_and(|found| found.id.starts_with(commit.as_str()))
-                });
+                let same_commit = commit
+                    .as_ref()
+                    .is_none_or(|commit| finding.commit().is_some_and(|found| found.id.starts_with(commit.as_str())));
                 let same_path = path == named || path.ends_with(&format!("/{named}"));
                 same_commit && same_path && finding.position.line == *line
             }

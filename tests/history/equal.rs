@@ -29,7 +29,7 @@ fn busy_history(repo: &Repo) {
                     file.extend(block);
                 }
                 4 => file.insert(at, format!("SNYK_TOKEN\nother {}", next())),
-                5 => file.insert(at, "0b1c2d3e-1111-4222-a333-abcdefabcdef".replace('1', &(next() % 10).to_string())),
+                5 => file.insert(at, format!("0b1c2d3e-{0}{0}{0}{0}-4222-a333-abcdefabcdef", next() % 10)),
                 6 => {
                     let kept = at.min(file.len() - 1);
                     let cut = file[kept].len() / 2;

@@ -4,5 +4,6 @@ mod archives;
 mod command;
 mod contexts;
 mod corpus;
+mod history;
 mod support;
 mod trees;

@@ -30,32 +30,6 @@ fn the_configuration_of_a_checkout_is_read_and_its_objects_are_not() {
 }
 
 #[test]
-fn a_history_that_was_not_read_is_told_unless_it_was_not_asked_for() {
-    let git = |folder: &Folder| {
-        let made = Command::new("git").args(["init", "-q"]).current_dir(folder.path()).status().expect("git is there");
-        assert!(made.success());
-    };
-    let (tree, bare, linked) = (Folder::new(), Folder::new(), Folder::new().with(".git", "gitdir: ../elsewhere\n"));
-    git(&tree);
-    git(&bare);
-    for name in ["HEAD", "objects", "refs"] {
-        fs::rename(bare.path().join(".git").join(name), bare.path().join(name)).expect("the folder is ours");
-    }
-    fs::remove_dir_all(bare.path().join(".git")).expect("the folder is ours");
-    for (folder, place) in [(&tree, ".git"), (&bare, "."), (&linked, ".git")] {
-        let ran = folder.run(&["scan", "--json"]);
-        assert_eq!(ran.code(), 3, "{place}");
-        let gap = &ran.json()["coverage"]["not_read"][0];
-        assert_eq!((gap["reason"].as_str(), gap["examples"][0].as_str()), (Some("git history not read"), Some(place)));
-        assert_eq!(folder.run(&["scan", "--allow-partial"]).code(), 0);
-        assert_eq!(folder.run(&["scan", "--no-git"]).code(), 0);
-        let ran = folder.run(&["scan", "--json", "--history", "none"]);
-        assert_eq!(ran.code(), 0, "{place}");
-        assert_eq!(ran.json()["coverage"]["skipped"][0]["reason"], "git history not read");
-    }
-}
-
-#[test]
 fn no_link_is_followed_and_no_pipe_is_opened() {
     let outside = Folder::new().with("secret", token("npm-access-token", 3));
     let folder = Folder::new().with("a", "nothing");

@@ -13,7 +13,7 @@ use crate::cli::Usage;
 use crate::clock::Clock;
 use crate::recognize::{self, Recognizer};
 use crate::scan::report::Format;
-use crate::scan::{ArchiveLimits, Baseline, History, IgnoreFile, Ignored, Inline, Plan, Target, rules};
+use crate::scan::{ArchiveLimits, Baseline, History, IgnoreFile, Ignored, Inline, Plan, Target, Unreachable, rules};
 use crate::token::{Confidence, KindId, catalogue};
 
 pub const AFTER_HELP: &str = "\
@@ -41,12 +41,15 @@ pub struct ScanArgs {
     /// Do not read what .gitignore names; it is read by default, because it is built, packed and copied like any file
     #[arg(long, help_heading = "What is read")]
     respect_gitignore: bool,
-    /// Whether what was ever committed belongs to the scan. It is not read yet: with `full`, a repository is incomplete
+    /// Whether all that was ever committed is read, or only the files as they stand
     #[arg(long, value_enum, default_value_t = Past::Full, value_name = "HOW", help_heading = "What is read")]
     history: Past,
     /// As another scanner names it
     #[arg(long, hide = true, conflicts_with = "history")]
     no_git: bool,
+    /// Tell tokens in commits and files that no branch or tag leads to any more
+    #[arg(long, help_heading = "What is read")]
+    unreachable: bool,
     /// Do not read files larger than this, such as 50M
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "What is read")]
     max_file_size: Option<u64>,
@@ -220,6 +223,7 @@ impl ScanArgs {
             paths: self.paths()?,
             ignored: if self.respect_gitignore { Ignored::Skipped } else { Ignored::Read },
             history: if self.no_git || self.history == Past::None { History::None } else { History::Full },
+            unreachable: if self.unreachable { Unreachable::Told } else { Unreachable::Counted },
             inline: if self.no_inline_ignore { Inline::Ignored } else { Inline::Obeyed },
             ignore_file: self.known_entries()?,
             baseline: self.known_tokens()?,

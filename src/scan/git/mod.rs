@@ -38,6 +38,7 @@ mod walk;
 mod worker;
 
 pub use coverage::{Coverage, Gap, GapCount, Gaps, Tally};
+pub(super) use discover::Places;
 pub use history::{Finding, Options, Provenance, Selection, scan_repository};
 pub use oid::{HashKind, ObjectId};
 pub use store::{Reader, Store};

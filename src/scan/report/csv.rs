@@ -8,7 +8,7 @@ use super::{confidence, place, severity};
 pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "id,kind,issuer,severity,confidence,checksum,masked,path,line,column,offset,commit,author\r\n")?;
     for finding in &outcome.findings {
-        let commit = finding.provenance.commit();
+        let commit = finding.commit();
         let cells = [
             finding.id.to_string(),
             finding.kind.to_string(),

@@ -18,7 +18,7 @@ pub fn gitleaks(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn gitleaks_finding(finding: &Finding) -> Value {
-    let commit = finding.provenance.commit().cloned().unwrap_or_default();
+    let commit = finding.commit().cloned().unwrap_or_default();
     let file = finding.provenance.shown();
     let place = format!("{file}:{}:{}", finding.kind, finding.position.line);
     let fingerprint = if commit.id.is_empty() { place } else { format!("{}:{place}", commit.id) };
@@ -55,7 +55,7 @@ pub fn trufflehog(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
 
 fn trufflehog_finding(finding: &Finding) -> Value {
     let file = finding.provenance.shown();
-    let data = match finding.provenance.commit() {
+    let data = match finding.commit() {
         Some(commit) => json!({ "Git": {
             "commit": commit.id,
             "file": file,

@@ -56,8 +56,11 @@ fn line(finding: &Finding, width: usize, ink: Ink, out: &mut dyn Write) -> io::R
             .filter(|fact| telling.contains(&fact.name))
             .map(|fact| format!("{} {}", fact.name, fact.value)),
     );
-    if let Some(commit) = finding.provenance.commit() {
-        notes.push(format!("commit {}", commit.id.get(..10).unwrap_or("(unreachable)")));
+    if let Some(commit) = finding.commit() {
+        notes.push(match (commit.id.get(..10), commit.object.get(..10)) {
+            (Some(id), _) => format!("commit {id}"),
+            (None, object) => format!("in no commit, {} {}", commit.object_kind, object.unwrap_or_default()),
+        });
     }
     let word = format!("{:<8}", severity(finding.severity));
     let word = match finding.severity {
@@ -82,7 +85,7 @@ fn details(finding: &Finding, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
     for fact in &finding.facts {
         say(fact.name, &fact.value)?;
     }
-    if let Some(commit) = finding.provenance.commit() {
+    if let Some(commit) = finding.commit() {
         say("commit", &commit.id)?;
         say("author", &inert(&format!("{} <{}>", commit.author, commit.email), 120))?;
         say("subject", &inert(&commit.summary, 120))?;

@@ -76,7 +76,7 @@ pub fn finding(finding: &Finding) -> Value {
         "length": finding.len,
         "encodings": encodings,
         "facts": facts,
-        "commit": finding.provenance.commit().map(commit),
+        "commit": finding.commit().map(commit),
     })
 }
 

@@ -19,10 +19,11 @@
 //! # How it is held together
 //!
 //! A module knows those above it in this list only: [`clock`], [`id`], [`redact`], [`telemetry`]; [`token`]; [`recognize`]
-//! and [`incident`]; [`store`]; [`mint`] and [`notice`]; [`issuer`]; [`intake`] and [`work`]; [`http`]; [`send`] and
-//! [`config`]; [`cli`], which connects them. `tests/architecture.rs` reads the imports and holds this order. Four sentences
-//! say the rest: http accepts and never calls a remote issuer. work decides and never sees a header. Only store writes
-//! SQL. A token's bytes are a [`token::Secret`] from the first parse to the last use.
+//! and [`incident`]; [`store`] and [`scan`]; [`mint`] and [`notice`]; [`issuer`]; [`intake`] and [`work`]; [`http`];
+//! [`send`] and [`config`]; [`cli`], which connects them. `tests/architecture.rs` reads the imports and holds this order.
+//! Five sentences say the rest: http accepts and never calls a remote issuer. work decides and never sees a header. scan
+//! never sees a database. Only store writes SQL. A token's bytes are a [`token::Secret`] from the first parse to the last
+//! use.
 
 pub mod cli;
 pub mod clock;

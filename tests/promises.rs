@@ -47,7 +47,8 @@ fn every_promise_has_a_test_of_its_name_that_is_run() {
             assert!(words.iter().any(|each| each == word), "{path} has another name than `{name}`");
         }
         let text = std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-        assert!(text.contains("#[test]") || text.contains("#[tokio::test"), "{path} tests something");
+        let marks = ["#[test]", "#[tokio::test", "on_both_databases! {"];
+        assert!(marks.iter().any(|mark| text.contains(mark)), "{path} tests something");
         let target = std::fs::read_to_string(root.join(folder).join("main.rs")).expect("a test target");
         assert!(target.lines().any(|line| line == format!("mod {module};")), "{path} is not a part of its target");
     }

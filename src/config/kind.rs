@@ -51,7 +51,7 @@ pub enum Checksum {
 }
 
 impl Kinds {
-    /// The kinds as the recognizer takes them. Those that are refused by [`Section::check`] are left out.
+    /// The kinds as the recognizer takes them. Those that are refused by the section's check are left out.
     pub fn all(&self) -> impl Iterator<Item = catalogue::Kind> {
         self.0.iter().filter_map(|(id, kind)| kind.own(id).ok())
     }

@@ -32,10 +32,10 @@ pub struct ScanArgs {
     #[arg(value_name = "TARGET", default_value = ".")]
     targets: Vec<PathBuf>,
 
-    /// Search only paths that match this pattern [repeatable]
+    /// Search only paths that match this pattern (can be repeated)
     #[arg(long, value_name = "GLOB", help_heading = "What is read")]
     include: Vec<String>,
-    /// Do not read paths that match this pattern [repeatable]
+    /// Do not read paths that match this pattern (can be repeated)
     #[arg(long, value_name = "GLOB", help_heading = "What is read")]
     exclude: Vec<String>,
     /// Do not read what .gitignore names; it is read by default, because it is built, packed and copied like any file
@@ -72,10 +72,10 @@ pub struct ScanArgs {
     #[arg(short, long, value_name = "N", help_heading = "What is read")]
     jobs: Option<usize>,
 
-    /// Look for this kind only, or for those that begin with it and a dash [repeatable]
+    /// Look for this kind only, or for those that begin with it and a dash (can be repeated)
     #[arg(long, value_name = "KIND", visible_alias = "enable-rule", help_heading = "What is looked for")]
     rule: Vec<String>,
-    /// Do not look for this kind, or for those that begin with it and a dash [repeatable]
+    /// Do not look for this kind, or for those that begin with it and a dash (can be repeated)
     #[arg(long, value_name = "KIND", help_heading = "What is looked for")]
     exclude_rule: Vec<String>,
     /// Look for the kinds in this file as well
@@ -97,7 +97,7 @@ pub struct ScanArgs {
     /// Write what is found to this baseline, and succeed
     #[arg(long, value_name = "FILE", help_heading = "What is known")]
     pub(super) update_baseline: Option<PathBuf>,
-    /// Read this ignore file [repeatable]
+    /// Read this ignore file (can be repeated)
     #[arg(long, value_name = "FILE", visible_alias = "gitleaks-ignore-path", help_heading = "What is known")]
     ignore_file: Vec<PathBuf>,
     /// Do not obey comments in the files

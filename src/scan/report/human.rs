@@ -130,10 +130,8 @@ fn summary(outcome: &Outcome, detail: Detail, ink: Ink, out: &mut dyn Write) -> 
         writeln!(out, "{} `{}` in the ignore file suppressed nothing", ink.yellow("Note:"), inert(entry, 200))?;
     }
     told_gaps(&coverage.gaps, &ink.yellow("Not read:"), detail, out)?;
-    if detail == Detail::Full {
-        told_gaps(&coverage.skipped, "Skipped:", detail, out)?;
-    }
-    Ok(())
+    // What is left out on purpose is told as well: only the reader knows whether it matters.
+    told_gaps(&coverage.skipped, "Skipped:", detail, out)
 }
 
 fn told_gaps(gaps: &Gaps, title: &str, detail: Detail, out: &mut dyn Write) -> io::Result<()> {

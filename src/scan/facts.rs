@@ -255,7 +255,7 @@ mod tests {
     /// A version 2 macaroon; the signature is of no interest here.
     fn macaroon(caveats: &[&str]) -> Vec<u8> {
         let mut bytes = vec![2, 1, 8];
-        bytes.extend(b"pypi.org");
+        bytes.extend(b"registry");
         bytes.extend([2, 36]);
         bytes.extend(b"0f0e0d0c-0b0a-0908-0706-050403020100");
         bytes.push(0);
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(
             facts("pypi-api-token", &macaroon(&["[3,\"u\"]"])),
             [
-                "location pypi.org",
+                "location registry",
                 "identifier 0f0e0d0c-0b0a-0908-0706-050403020100",
                 "caveat whole account",
                 "attenuated no"

@@ -36,6 +36,16 @@ macro_rules! ids {
             pub fn generate(now: Timestamp) -> Self {
                 Self(fresh(now))
             }
+
+            /// The UUID behind the text, for formats that want one.
+            pub fn uuid(self) -> Uuid {
+                self.0
+            }
+
+            /// The id of a UUID that [`Self::uuid`] gave out.
+            pub fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
         }
 
         impl fmt::Display for $name {

@@ -18,7 +18,7 @@ use crate::id::TokenId;
 use crate::incident::EmailAddress;
 use crate::mint::pat::{self, Minted, Prefix};
 use crate::redact::inert;
-use crate::store::{NewOwnToken, NewOwner, OwnToken, OwnTokenState, Store};
+use crate::store::{Insertion, NewOwnToken, NewOwner, OwnToken, OwnTokenFilter, OwnTokenKind, Revoking, Store};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -129,15 +129,13 @@ impl Create {
         let owner_id = store.ensure_owner(NewOwner { name: self.owner_name, email }).await?;
         let id = TokenId::generate(now);
         let token = NewOwnToken {
-            id,
-            owner_id,
-            name: self.name.clone(),
-            sha256,
             hint: hint.clone(),
             scopes: self.scopes,
             expires_at,
+            created_by: "operator:cli".into(),
+            ..NewOwnToken::new(id, OwnTokenKind::Pat, owner_id, self.name.clone(), sha256)
         };
-        if !store.insert_own_token(token).await? {
+        if store.insert_own_token(token, u32::MAX, None).await? != Insertion::Stored {
             return Err(anyhow!("the owner has a token called `{}` already", inert(&self.name, 100)))
                 .hint("choose another `--name`, or revoke that one: `stanch token list`");
         }
@@ -154,7 +152,9 @@ impl Create {
 impl List {
     async fn run(self, context: &Context, store: &Store) -> anyhow::Result<ExitCode> {
         let owner = self.owner_email.as_deref().map(EmailAddress::parse).transpose();
-        let tokens = store.own_tokens(owner.context("`--owner-email` cannot be used")?.as_ref()).await?;
+        let owner_email = owner.context("`--owner-email` cannot be used")?;
+        let filter = OwnTokenFilter { owner_email, ..OwnTokenFilter::default() };
+        let tokens = store.own_tokens(&filter).await?;
         let now = context.clock.now();
         if self.json {
             let entries: Vec<_> = tokens.iter().map(|token| as_json(token, now)).collect();
@@ -172,7 +172,7 @@ impl List {
         for token in &tokens {
             table.row([
                 token.id.to_string(),
-                word(token.state(now)).into(),
+                token.state(now).word().into(),
                 inert(&token.name, 30),
                 inert(&token.owner_name, 30),
                 token.hint.clone(),
@@ -188,8 +188,9 @@ impl List {
 impl Revoke {
     async fn run(self, store: &Store) -> anyhow::Result<ExitCode> {
         let mut code = ExitCode::SUCCESS;
+        let revoking = Revoking { by: "operator:cli".into(), reason: inert(&self.reason, 200), incident_id: None };
         for id in self.ids {
-            match store.revoke_own_token(id, &inert(&self.reason, 200), None).await {
+            match store.revoke_own_token(id, revoking.clone()).await {
                 Ok(true) => out::talk(format!("revoked token {id}")),
                 Ok(false) => out::talk(format!("token {id} was dead already")),
                 Err(error) => {
@@ -205,7 +206,7 @@ impl Revoke {
 fn as_json(token: &OwnToken, now: Timestamp) -> serde_json::Value {
     json!({
         "id": token.id,
-        "state": word(token.state(now)),
+        "state": token.state(now).word(),
         "name": inert(&token.name, 200),
         "owner_id": token.owner_id,
         "owner_name": inert(&token.owner_name, 200),
@@ -218,12 +219,4 @@ fn as_json(token: &OwnToken, now: Timestamp) -> serde_json::Value {
         "revoked_reason": token.revoked_reason,
         "incident_id": token.incident_id,
     })
-}
-
-fn word(state: OwnTokenState) -> &'static str {
-    match state {
-        OwnTokenState::Active => "active",
-        OwnTokenState::Expired => "expired",
-        OwnTokenState::Revoked => "revoked",
-    }
 }

@@ -10,7 +10,7 @@ use super::{Answer, Issuer, Locality, Question, Revocation, metrics};
 use crate::clock::Clock;
 use crate::incident::{IssuedToken, IssuerName, Owner, Unknown, Verdict};
 use crate::mint::pat;
-use crate::store::{self, OwnToken, OwnTokenState, Store};
+use crate::store::{self, OwnToken, OwnTokenState, Revoking, Store};
 
 /// The built-in issuer's name in the configuration, in the database and in metrics.
 pub const NAME: &str = "builtin";
@@ -40,10 +40,8 @@ impl Builtin {
             .into_iter()
             .map(|token| match token {
                 None => Verdict::NotOurs,
-                Some(token) => match token.state(now) {
-                    OwnTokenState::Active => Verdict::Live(issued(token)),
-                    OwnTokenState::Expired | OwnTokenState::Revoked => Verdict::Dead(Some(issued(token))),
-                },
+                Some(token) if token.is_dead(now) => Verdict::Dead(Some(issued(token))),
+                Some(token) => Verdict::Live(issued(token)),
             })
             .collect()
     }
@@ -53,14 +51,16 @@ impl Builtin {
         if token.state(self.clock.now()) == OwnTokenState::Expired {
             return Ok(Revocation::AlreadyDead);
         }
-        let ours = self.store.revoke_own_token(token.id, REASON, question.incident_id).await?;
+        let by = question.incident_id.map_or_else(|| "system".into(), |id| format!("incident:{id}"));
+        let revoking = Revoking { by, reason: REASON.into(), incident_id: question.incident_id };
+        let ours = self.store.revoke_own_token(token.id, revoking).await?;
         let Some(after) = self.find(question).await? else { return Ok(Revocation::NotOurs) };
         // A worker that died between killing the token and recording it finds its own work here, not another hand's.
         let repeated = question.incident_id.is_some() && after.incident_id == question.incident_id;
         Ok(match after.state(self.clock.now()) {
             OwnTokenState::Revoked if ours || repeated => Revocation::Confirmed,
             OwnTokenState::Expired | OwnTokenState::Revoked => Revocation::AlreadyDead,
-            OwnTokenState::Active => {
+            OwnTokenState::Active | OwnTokenState::Early | OwnTokenState::Suspended => {
                 let why = "the token still lives after its revocation".into();
                 Revocation::Unknown(Unknown::Contradictory { why })
             }

@@ -14,7 +14,7 @@ use tracing::warn;
 use super::pat::{self, Prefix};
 use crate::clock::{Clock, Timestamp};
 use crate::id::TokenId;
-use crate::store::{self, OwnToken, OwnTokenState, Store};
+use crate::store::{self, OwnToken, OwnTokenState, Store, Use};
 use crate::token::{self, Secret};
 
 /// How exact the time of a token's last use is. A write for every request would cost more than the request.
@@ -83,7 +83,8 @@ impl Authenticator {
         }
         let (store, touching) = (self.store.clone(), Arc::clone(&self.touching));
         self.tasks.spawn(async move {
-            if let Err(error) = store.touch_own_token(id, now).await {
+            let used = Use { token_id: id, at: now, first_at: now, from: None, count: 1 };
+            if let Err(error) = store.record_uses(vec![used]).await {
                 warn!(token.id = %id, error = &error as &dyn std::error::Error, "the use of token {id} was not recorded");
             }
             lock(&touching).remove(&id);

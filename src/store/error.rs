@@ -13,6 +13,9 @@ pub enum Error {
     /// The lease is no longer ours, or the incident moved meanwhile: nothing was changed, drop the result.
     #[error("the lease was lost")]
     LeaseLost,
+    /// The change was refused for what is stored; nothing was changed. The text is fit to be shown.
+    #[error(transparent)]
+    NotChanged(Box<dyn std::error::Error + Send + Sync>),
     #[error("no such {what}")]
     NotFound { what: &'static str },
     /// A move that the incident's state does not allow; nothing was changed.
@@ -29,6 +32,10 @@ impl Error {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self::Corrupt { what: what.into(), source: Some(source.into()) }
+    }
+
+    pub(super) fn not_changed(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::NotChanged(why.into())
     }
 
     pub(super) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -67,9 +74,11 @@ impl From<Error> for OpenError {
     fn from(error: Error) -> Self {
         match error {
             Error::Unavailable(source) => Self::Unavailable(source),
-            Error::Corrupt { .. } | Error::LeaseLost | Error::NotFound { .. } | Error::Refused(_) => {
-                Self::Refused(error.to_string())
-            }
+            Error::Corrupt { .. }
+            | Error::LeaseLost
+            | Error::NotChanged(_)
+            | Error::NotFound { .. }
+            | Error::Refused(_) => Self::Refused(error.to_string()),
         }
     }
 }

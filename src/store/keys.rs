@@ -34,8 +34,12 @@ static INSERT: Statement = Statement::new(
 
 static IN_USE: Statement = Statement::new(
     "-- keys.in_use
-     SELECT DISTINCT key_id
-     FROM secrets",
+     SELECT key_id
+     FROM secrets
+     UNION
+     SELECT seal_key_id
+     FROM tokens
+     WHERE seal_key_id IS NOT NULL",
 );
 
 impl Store {

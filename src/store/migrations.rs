@@ -15,12 +15,20 @@ struct Files {
     sqlite: &'static str,
 }
 
-const FILES: &[Files] = &[Files {
-    version: 1,
-    name: "spine",
-    postgres: include_str!("../../migrations/postgres/0001_spine.sql"),
-    sqlite: include_str!("../../migrations/sqlite/0001_spine.sql"),
-}];
+const FILES: &[Files] = &[
+    Files {
+        version: 1,
+        name: "spine",
+        postgres: include_str!("../../migrations/postgres/0001_spine.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0001_spine.sql"),
+    },
+    Files {
+        version: 2,
+        name: "tokens",
+        postgres: include_str!("../../migrations/postgres/0002_tokens.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0002_tokens.sql"),
+    },
+];
 
 pub(super) fn postgres() -> Migrator {
     migrator(|files| files.postgres)

@@ -43,7 +43,10 @@ pub use origins::KeyList;
 pub use seal::{SealKey, SealRing};
 pub use settle::{Settled, Settlement};
 pub use sweep::Sweep;
-pub use tokens::{NewOwnToken, NewOwner, OwnToken, OwnTokenState};
+pub use tokens::{
+    Branch, Changing, ClaimedTokenNotice, DeniedBranch, Insertion, Narrowing, NewOwnToken, NewOwner, OwnToken,
+    OwnTokenFilter, OwnTokenKind, OwnTokenState, OwnTokenStatus, Revoking, Rotation, TokenNotice, TokenOccasion, Use,
+};
 
 use crate::clock::Clock;
 use pool::{Body, Pool};

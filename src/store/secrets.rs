@@ -58,7 +58,12 @@ impl Store {
     pub async fn rewrap(&self) -> Result<u64, Error> {
         let mut total = 0;
         loop {
-            let done = self.write(Arc::clone(&self.seal), |session, seal| Box::pin(rewrap(session, seal))).await?;
+            let done = self.write(Arc::clone(&self.seal), |session, seal| {
+                Box::pin(async move {
+                    Ok(rewrap(session, seal).await? + super::tokens::rewrap(session, seal, REWRAP_BATCH).await?)
+                })
+            });
+            let done = done.await?;
             total += done;
             if done == 0 {
                 return Ok(total);

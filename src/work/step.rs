@@ -67,7 +67,9 @@ impl From<crate::store::Error> for StepError {
         match error {
             Error::LeaseLost => Self::LeaseLost,
             Error::Unavailable(_) => Self::Retry { why: error.to_string(), after: None, attempt: Attempt::Uncounted },
-            Error::Corrupt { .. } | Error::NotFound { .. } | Error::Refused(_) => Self::Fail { why: error.to_string() },
+            Error::Corrupt { .. } | Error::NotChanged(_) | Error::NotFound { .. } | Error::Refused(_) => {
+                Self::Fail { why: error.to_string() }
+            }
         }
     }
 }

@@ -10,7 +10,9 @@ use stanch::issuer::builtin::Builtin;
 use stanch::issuer::{Issuer, Locality, Question, Revocation};
 use stanch::mint::pat::{Minted, Prefix, mint};
 use stanch::mint::{Authenticator, Refusal};
-use stanch::store::{NewOwnToken, NewOwner, OwnToken, SealKey, SealRing, Settings, Store};
+use stanch::store::{
+    Insertion, NewOwnToken, NewOwner, OwnToken, OwnTokenKind, Revoking, SealKey, SealRing, Settings, Store,
+};
 use stanch::token::{KindId, Secret};
 use tempfile::TempDir;
 
@@ -46,16 +48,15 @@ impl Home {
         let owner = NewOwner { name: "Ada".into(), email };
         let owner_id = self.store.ensure_owner(owner).await.expect("stored");
         let now = self.clock.now();
+        let id = TokenId::generate(now);
         let token = NewOwnToken {
-            id: TokenId::generate(now),
-            owner_id,
-            name: name.into(),
-            sha256: minted.sha256,
             hint: minted.hint.clone(),
             scopes: vec!["upload".into()],
             expires_at: lives_for.map(|span| now.plus(span)),
+            ..NewOwnToken::new(id, OwnTokenKind::Pat, owner_id, name.into(), minted.sha256)
         };
-        assert!(self.store.insert_own_token(token).await.expect("stored"), "the name is free");
+        let inserted = self.store.insert_own_token(token, u32::MAX, None).await.expect("stored");
+        assert_eq!(inserted, Insertion::Stored, "the name is free");
         minted
     }
 
@@ -148,7 +149,8 @@ async fn what_was_dead_before_or_never_issued_is_not_said_to_be_revoked() {
     let home = Home::new().await;
     let by_hand = home.issue("by hand", None).await;
     let id = home.stored(&by_hand).await.id;
-    assert!(home.store.revoke_own_token(id, "not needed any more", None).await.expect("stored"));
+    let revoking = Revoking { by: "operator:root".into(), reason: "not needed any more".into(), incident_id: None };
+    assert!(home.store.revoke_own_token(id, revoking).await.expect("stored"));
     assert_eq!(home.revoke(&by_hand.secret, Some(home.incident())).await, Revocation::AlreadyDead);
     let expired = home.issue("expired", Some(Duration::from_secs(1))).await;
     home.clock.advance(Duration::from_secs(1));

@@ -11,7 +11,7 @@ use stanch::id::TokenId;
 use stanch::incident::EmailAddress;
 use stanch::mint::pat::{Prefix, mint};
 use stanch::send::Fault;
-use stanch::store::{NewOwnToken, NewOwner};
+use stanch::store::{Insertion, NewOwnToken, NewOwner, OwnTokenKind, Revoking};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -161,15 +161,11 @@ async fn a_token_may_ask_what_it_is_until_it_is_dead() {
     let minted = mint(&Prefix::default(), &mut SysRng).expect("randomness");
     let id = TokenId::generate(door.clock.now());
     let new = NewOwnToken {
-        id,
-        owner_id,
-        name: "ci".into(),
-        sha256: minted.sha256,
         hint: minted.hint,
         scopes: vec!["upload".into()],
-        expires_at: None,
+        ..NewOwnToken::new(id, OwnTokenKind::Pat, owner_id, "ci".into(), minted.sha256)
     };
-    assert!(door.store.insert_own_token(new).await.expect("stored"));
+    assert_eq!(door.store.insert_own_token(new, 9, None).await.expect("stored"), Insertion::Stored);
     let ask = async |authorization: Option<&[u8]>| {
         let mut headers = HeaderMap::new();
         if let Some(value) = authorization {
@@ -185,7 +181,8 @@ async fn a_token_may_ask_what_it_is_until_it_is_dead() {
     assert_eq!((about["token"]["name"].as_str(), about["owner"]["name"].as_str()), (Some("ci"), Some("Ada")));
     assert!(!text.contains('@'), "no address: a finder may ask as well");
 
-    assert!(door.store.revoke_own_token(id, "leaked", None).await.expect("revoked"));
+    let revoking = Revoking { by: "operator:root".into(), reason: "leaked".into(), incident_id: None };
+    assert!(door.store.revoke_own_token(id, revoking).await.expect("revoked"));
     let never_issued = [b"Bearer ", token(1).as_bytes()].concat();
     let mut answers = Vec::new();
     for value in [Some(bearer.as_slice()), Some(&never_issued), Some(b"Bearer nonsense")] {

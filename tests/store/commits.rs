@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sqlx::Connection;
 use stanch::id::TokenId;
 use stanch::incident::EmailAddress;
-use stanch::store::{Error, NewOwnToken, NewOwner};
+use stanch::store::{Error, Insertion, NewOwnToken, NewOwner, OwnTokenKind, Revoking};
 
 use crate::given::*;
 use crate::on_both_databases;
@@ -93,18 +93,12 @@ on_both_databases! {
         let store = db.open().await;
         let email = EmailAddress::parse("ada@owner.example").expect("an address");
         let owner_id = store.ensure_owner(NewOwner { name: "Ada".into(), email }).await.expect("stored");
-        let token = NewOwnToken {
-            id: TokenId::generate(db.clock.now()),
-            owner_id,
-            name: "ci".into(),
-            sha256: [1; 32],
-            hint: String::new(),
-            scopes: Vec::new(),
-            expires_at: None,
-        };
-        assert!(store.insert_own_token(token).await.expect("stored"));
+        let id = TokenId::generate(db.clock.now());
+        let token = NewOwnToken::new(id, OwnTokenKind::Pat, owner_id, "ci".into(), [1; 32]);
+        assert_eq!(store.insert_own_token(token, 9, None).await.expect("stored"), Insertion::Stored);
         let unknown = TokenId::generate(db.clock.now());
-        let refused = store.revoke_own_token(unknown, "leaked", None).await;
+        let revoking = Revoking { by: "operator:root".into(), reason: "leaked".into(), incident_id: None };
+        let refused = store.revoke_own_token(unknown, revoking).await;
         assert!(matches!(refused, Err(Error::NotFound { what: "token" })), "{refused:?}");
     }
 }

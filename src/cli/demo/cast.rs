@@ -15,7 +15,7 @@ use crate::id::TokenId;
 use crate::incident::EmailAddress;
 use crate::mint::pat::{self, Prefix};
 use crate::send::{Answer, Courier, KeyPair, KeyServer, Signer};
-use crate::store::{NewOwnToken, NewOwner, Store};
+use crate::store::{Insertion, NewOwnToken, NewOwner, OwnTokenKind, Store};
 use crate::token::Secret;
 
 /// What GitHub does towards a receiver: a key of its own, the list that it publishes, signed deliveries.
@@ -90,14 +90,12 @@ pub async fn mint(
     let owner_id = store.ensure_owner(NewOwner { name: owner.name.to_owned(), email }).await?;
     let id = TokenId::generate(clock.now());
     let token = NewOwnToken {
-        id,
-        owner_id,
-        name: name.to_owned(),
-        sha256: minted.sha256,
         hint: minted.hint,
         scopes: vec!["upload".into()],
-        expires_at: None,
+        created_by: "demo".into(),
+        ..NewOwnToken::new(id, OwnTokenKind::Pat, owner_id, name.to_owned(), minted.sha256)
     };
-    anyhow::ensure!(store.insert_own_token(token).await?, "the owner has a token of this name already");
+    let inserted = store.insert_own_token(token, u32::MAX, None).await?;
+    anyhow::ensure!(inserted == Insertion::Stored, "the owner has a token of this name already");
     Ok(Token { id, name, owner, secret: minted.secret })
 }

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::config::{Config, Environment};
 use crate::incident::{Incident, State};
 use crate::send::{Generator, Record};
-use crate::store::IncidentFilter;
+use crate::store::{IncidentFilter, Revoking};
 
 /// Longest time the story waits for its end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,7 +37,8 @@ pub async fn tell(
     let ada = mint(store, config, clock, &ADA, "ci-upload").await?;
     let grace = mint(store, config, clock, &GRACE, "laptop").await?;
     let old = mint(store, config, clock, &GRACE, "last-year").await?;
-    store.revoke_own_token(old.id, "rotated by its owner", None).await?;
+    let rotated = Revoking { by: "demo".into(), reason: "rotated by its owner".into(), incident_id: None };
+    store.revoke_own_token(old.id, rotated).await?;
     for (token, remark) in [(&ada, ""), (&grace, ""), (&old, "  revoked long ago")] {
         let named = format!("\"{}\"", token.name);
         line(format!("  {:<6}{:<13}{}{remark}", token.owner.name, named, token.masked()));

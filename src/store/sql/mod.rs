@@ -134,7 +134,7 @@ fn bind<'q, D: Database>(
     values: Vec<Value>,
 ) -> Query<'q, D, <D as Database>::Arguments>
 where
-    Vec<u8>: sqlx::Encode<'q, D> + Type<D>,
+    Option<Vec<u8>>: sqlx::Encode<'q, D> + Type<D>,
     Option<i64>: sqlx::Encode<'q, D> + Type<D>,
     Option<String>: sqlx::Encode<'q, D> + Type<D>,
 {

@@ -28,6 +28,15 @@ impl Row {
         self.value(column)
     }
 
+    pub(in crate::store) fn optional_blob(&self, column: &'static str) -> Result<Option<Vec<u8>>, Error> {
+        self.value(column)
+    }
+
+    /// A list or an object that is stored as JSON text.
+    pub(in crate::store) fn json<T: serde::de::DeserializeOwned>(&self, column: &'static str) -> Result<T, Error> {
+        serde_json::from_str(&self.text(column)?).map_err(|error| Error::corrupt(column, error))
+    }
+
     pub(in crate::store) fn time(&self, column: &'static str) -> Result<Timestamp, Error> {
         self.value(column).map(Timestamp::from_millis)
     }

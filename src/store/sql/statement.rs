@@ -7,6 +7,8 @@ use sqlx::AssertSqlSafe;
 /// A statement of both databases. Marks in its text:
 ///
 /// - `{incident}`: the columns of an incident;
+/// - `{token}`: the columns of a token of the built-in issuer and of its owner;
+/// - `{uses $1}`: the rows of token, time, network and count in the JSON list of lists `$1`;
 /// - `{in $1}`: is one of the texts in the JSON list `$1`;
 /// - `{pairs $1}`: the rows of two texts in the JSON list of lists `$1`;
 /// - `{claimable: CONDITION}`: is one of the jobs that meet the condition and that no other claim is taking just now,
@@ -74,6 +76,20 @@ fn render(text: &str, dialect: Dialect) -> String {
         Dialect::Sqlite => "",
     };
     let text = text.replace("{lock}", lock).replace("{incident}", super::super::incident_row::COLUMNS);
+    let text = text.replace("{token}", super::super::tokens::COLUMNS);
+    let text = replace_mark(&text, "{uses ", |list| {
+        let columns = |number: &str| {
+            format!(
+                "value ->> 0 AS id, {number}value ->> 1) AS used_at, value ->> 2 AS used_from, {number}value ->> 3) AS uses"
+            )
+        };
+        match dialect {
+            Dialect::Postgres => {
+                format!("(SELECT {} FROM json_array_elements({list}::json))", columns("int8("))
+            }
+            Dialect::Sqlite => format!("(SELECT {} FROM json_each({list}))", columns("(")),
+        }
+    });
     let text = replace_mark(&text, "{claimable: ", |condition| {
         let jobs = format!(
             "SELECT id FROM jobs WHERE {condition} \

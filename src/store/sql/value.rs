@@ -5,7 +5,7 @@ use crate::id;
 
 /// A value to be bound, with its type also when it is null.
 pub(in crate::store) enum Value {
-    Blob(Vec<u8>),
+    Blob(Option<Vec<u8>>),
     Int(Option<i64>),
     Text(Option<String>),
 }
@@ -71,6 +71,12 @@ impl From<Option<&str>> for Value {
 
 impl From<Vec<u8>> for Value {
     fn from(bytes: Vec<u8>) -> Self {
+        Self::Blob(Some(bytes))
+    }
+}
+
+impl From<Option<Vec<u8>>> for Value {
+    fn from(bytes: Option<Vec<u8>>) -> Self {
         Self::Blob(bytes)
     }
 }

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use super::git;
+use crate::redact::inert;
+
 /// What was read, and what was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -35,8 +38,12 @@ pub enum Gap {
     History,
     /// A history whose archives were not opened and whose encodings were not decoded.
     HistoryAsText,
+    /// Files of which git holds a pointer only, that were not asked for.
+    LfsPointer,
     Link,
     NotRegular,
+    /// Another repository's commit, in a repository of which a part was read.
+    Submodule,
     TimeOut,
     TooLarge,
     /// A token in an object that no reference leads to: seen, and not told unless asked.
@@ -56,8 +63,10 @@ impl Gap {
             Self::Excluded => "excluded",
             Self::History => "git history not read",
             Self::HistoryAsText => "git history read as it stands, archives not opened and encodings not decoded",
+            Self::LfsPointer => "LFS pointer, its content not asked for",
             Self::Link => "symbolic link not followed",
             Self::NotRegular => "not a regular file",
+            Self::Submodule => "commit of a submodule",
             Self::TimeOut => "out of time",
             Self::TooLarge => "larger than the limit",
             Self::Unreachable => "tokens in unreachable objects, which --unreachable tells",
@@ -115,6 +124,14 @@ impl Coverage {
     /// Whether nothing was left out that should have been read.
     pub fn is_complete(&self) -> bool {
         self.gaps.is_empty()
+    }
+
+    /// Adds what was not read of a repository.
+    pub fn add_git(&mut self, gaps: &git::Gaps) {
+        for (gap, count) in gaps.iter() {
+            let examples = count.examples.iter().map(|example| inert(example, 300));
+            self.gaps.add_many(gap.name(), count.count, examples);
+        }
     }
 
     pub fn merge(&mut self, other: Self) {

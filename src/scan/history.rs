@@ -238,10 +238,7 @@ fn add(coverage: &mut Coverage, read: &git::Coverage, own: &str) {
         coverage.objects += tally.objects;
     }
     coverage.bytes += read.blobs.bytes + read.commits.bytes + read.tags.bytes;
-    for (gap, count) in read.gaps.iter() {
-        let examples = count.examples.iter().map(|example| inert(example, 300));
-        coverage.gaps.add_many(gap.name(), count.count, examples);
-    }
+    coverage.add_git(&read.gaps);
     coverage.skipped.add(Gap::HistoryAsText, &inert(own, 300));
     let unreachable = Gap::Unreachable.name();
     coverage.skipped.add_many(unreachable, read.unreachable_hits, [inert(own, 300)]);

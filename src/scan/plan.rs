@@ -7,6 +7,9 @@ use std::time::Duration;
 use ignore::overrides::Override;
 
 use super::finding::Secrets;
+use super::lfs::Lfs;
+use super::log_opts::Wanted;
+use super::staged::Staged;
 use super::suppress::{Baseline, IgnoreFile, Inline};
 use crate::clock::Clock;
 use crate::recognize::Recognizer;
@@ -15,6 +18,7 @@ use crate::token::Confidence;
 /// What to scan, how, and what to leave out.
 pub struct Plan {
     pub targets: Vec<Target>,
+    pub choice: Choice,
     pub recognizer: Arc<Recognizer>,
     pub min_confidence: Confidence,
     pub decode_depth: usize,
@@ -26,6 +30,7 @@ pub struct Plan {
     pub ignored: Ignored,
     pub history: History,
     pub unreachable: Unreachable,
+    pub lfs: Lfs,
     pub inline: Inline,
     pub ignore_file: IgnoreFile,
     pub baseline: Baseline,
@@ -41,6 +46,7 @@ impl Plan {
     pub fn new(targets: Vec<Target>, recognizer: Arc<Recognizer>, clock: Clock) -> Self {
         Self {
             targets,
+            choice: Choice::Everything,
             recognizer,
             min_confidence: Confidence::Shape,
             decode_depth: DECODE_DEPTH,
@@ -50,6 +56,7 @@ impl Plan {
             ignored: Ignored::Read,
             history: History::Full,
             unreachable: Unreachable::Counted,
+            lfs: Lfs::Content,
             inline: Inline::Obeyed,
             ignore_file: IgnoreFile::default(),
             baseline: Baseline::default(),
@@ -69,6 +76,17 @@ pub const DECODE_DEPTH: usize = 3;
 pub enum Target {
     Path(PathBuf),
     Stdin,
+}
+
+/// What of the targets is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Files, and all that was ever committed.
+    Everything,
+    /// What some commits brought.
+    Range(Wanted),
+    /// What would be committed now.
+    Staged(Staged),
 }
 
 /// What is done with files that `.gitignore` names.

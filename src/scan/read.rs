@@ -4,6 +4,7 @@
 //! that overlap by twice [`OVERLAP`]: a token is taken from the chunk in which so many bytes stand on both sides of its
 //! start, so that it is whole, its context is there, and it is taken once.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -17,6 +18,7 @@ use super::plan::Plan;
 use super::provenance::Provenance;
 use super::text::{Decoding, Scratch, TextScanner};
 use crate::clock::Timestamp;
+use crate::token::FindingId;
 
 const SMALL: usize = 256 << 10;
 const CHUNK: usize = 4 << 20;
@@ -49,6 +51,8 @@ pub struct Harvest {
     pub coverage: Coverage,
     /// Findings that a comment in the text suppressed.
     pub inline: u64,
+    /// Tokens that stood there before what was chosen to be read.
+    pub earlier: BTreeSet<FindingId>,
 }
 
 /// Where the bytes come from; made into a [`Provenance`] only for a finding.
@@ -100,6 +104,7 @@ impl Harvest {
         self.findings.extend(other.findings);
         self.coverage.merge(other.coverage);
         self.inline += other.inline;
+        self.earlier.extend(other.earlier);
     }
 }
 

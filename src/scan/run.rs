@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 
 use super::coverage::Coverage;
 use super::finding::Finding;
+use super::git::{BadIndex, BadRevision};
 use super::history;
-use super::plan::{Plan, Target};
+use super::plan::{Choice, Plan, Target};
 use super::provenance::Provenance;
+use super::range;
 use super::read::{Harvest, Shared, Worker};
+use super::staged;
 use super::text::TextScanner;
 use super::tree;
+use crate::token::FindingId;
 
 /// What a scan has found, and what it has read.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub struct Outcome {
 /// Findings that were not told, by who said so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Suppressed {
+    /// Those that stood there before what was chosen to be read.
+    pub earlier: u64,
     pub inline: u64,
     pub ignore_file: u64,
     pub baseline: u64,
@@ -37,17 +43,23 @@ pub struct Suppressed {
 
 impl Suppressed {
     pub fn total(self) -> u64 {
-        self.inline + self.ignore_file + self.baseline
+        self.inline + self.ignore_file + self.baseline + self.earlier
     }
 }
 
 /// Why a target cannot be scanned at all.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("what is staged cannot be told")]
+    Index(#[source] BadIndex),
+    #[error("`{0}` is in no git repository")]
+    NoRepository(PathBuf),
     #[error("`{0}` is a link, a device or a socket, which are not read")]
     NotReadable(PathBuf),
     #[error("`{0}` cannot be read")]
     Unreadable(PathBuf, #[source] io::Error),
+    #[error(transparent)]
+    Revision(BadRevision),
 }
 
 /// Does what the plan says.
@@ -57,11 +69,17 @@ pub fn run(plan: &Plan) -> Result<Outcome, Error> {
     let until = plan.time_out.and_then(|time| began.checked_add(time));
     let shared = Shared { plan, scanner: &scanner, now: plan.clock.now(), until };
     let mut all = Harvest::default();
-    for target in &plan.targets {
-        all.merge(match target {
-            Target::Path(path) => scan_path(path, &shared)?,
-            Target::Stdin => scan_stream(&mut io::stdin().lock(), &shared),
-        });
+    match &plan.choice {
+        Choice::Everything => {
+            for target in &plan.targets {
+                all.merge(match target {
+                    Target::Path(path) => scan_path(path, &shared)?,
+                    Target::Stdin => scan_stream(&mut io::stdin().lock(), &shared),
+                });
+            }
+        }
+        Choice::Range(wanted) => all = range::scan(wanted, &shared)?,
+        Choice::Staged(chosen) => all = staged::scan(chosen, &shared)?,
     }
     Ok(settle(all, plan, began))
 }
@@ -117,6 +135,8 @@ fn settle(all: Harvest, plan: &Plan, began: Instant) -> Outcome {
     let mut suppressed = Suppressed { inline: all.inline, ..Suppressed::default() };
     let mut findings = all.findings;
     findings.sort_by(Finding::order);
+    let is_told = |id: &FindingId| findings.iter().any(|finding| finding.id == *id);
+    suppressed.earlier = all.earlier.iter().filter(|id| !is_told(id)).count() as u64;
     let mut used = Vec::new();
     findings.retain(|finding| {
         if let Some(entry) = plan.ignore_file.entry(finding) {

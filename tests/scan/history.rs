@@ -1,62 +1,12 @@
 //! Histories: what was committed is found, told once, and what of it was not read is said.
 
-use std::cell::Cell;
 use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
 
+use super::repo::Repo;
 use super::support::{Folder, found, token};
-
-/// A work tree with a repository, made by git with nobody's configuration.
-struct Repo(Folder, Cell<u32>);
-
-impl Repo {
-    fn new() -> Self {
-        let repo = Self(Folder::new(), Cell::new(0));
-        repo.git(&["init", "-q", "-b", "main", "."]);
-        repo
-    }
-
-    fn git(&self, args: &[&str]) -> String {
-        // A minute from one commit to the next.
-        let date = format!("{} +0000", 1_700_000_000 + self.1.get() * 60);
-        let ran = Command::new("git")
-            .args(["-c", "protocol.file.allow=always", "-c", "gc.auto=0"])
-            .args(args)
-            .current_dir(self.0.path())
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .envs([("GIT_AUTHOR_NAME", "Ada"), ("GIT_AUTHOR_EMAIL", "ada@example.org")])
-            .envs([("GIT_COMMITTER_NAME", "Bob"), ("GIT_COMMITTER_EMAIL", "bob@example.org")])
-            .env("GIT_AUTHOR_DATE", &date)
-            .env("GIT_COMMITTER_DATE", &date)
-            .output()
-            .expect("git is there");
-        assert!(ran.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ran.stderr));
-        String::from_utf8_lossy(&ran.stdout).trim().to_owned()
-    }
-
-    /// Commits this content of a file, or its end.
-    fn commit(&self, name: &str, content: Option<&str>) -> String {
-        let path = self.0.path().join(name);
-        match content {
-            Some(content) => {
-                fs::create_dir_all(path.parent().expect("it has one")).expect("the folder is ours");
-                fs::write(path, content).expect("the folder is ours");
-            }
-            None => fs::remove_file(path).expect("it was written"),
-        }
-        self.save(&format!("Change {name}"))
-    }
-
-    fn save(&self, message: &str) -> String {
-        self.git(&["add", "-A"]);
-        self.1.set(self.1.get() + 1);
-        self.git(&["commit", "-q", "--allow-empty", "-m", message]);
-        self.git(&["rev-parse", "HEAD"])
-    }
-}
 
 fn only(report: &Value) -> &Value {
     assert_eq!(report["findings"].as_array().expect("a list").len(), 1, "{report}");
@@ -74,7 +24,7 @@ fn a_token_of_an_old_commit_is_found_with_its_commit_path_author_and_date() {
         if pack {
             repo.git(&["repack", "-q", "-a", "-d", "-f"]);
         }
-        let ran = repo.0.run(&["scan", "--format", "json"]);
+        let ran = repo.folder.run(&["scan", "--format", "json"]);
         assert_eq!(ran.code(), 1, "{}", ran.err());
         let report = ran.json();
         let finding = only(&report);
@@ -89,9 +39,9 @@ fn a_token_of_an_old_commit_is_found_with_its_commit_path_author_and_date() {
         assert_eq!(report["complete"], true);
         assert!(report["coverage"]["objects"].as_u64() >= Some(8), "{report}");
     }
-    assert_eq!(repo.0.run(&["scan", "--history", "none"]).code(), 0);
-    assert_eq!(repo.0.run(&["scan", "--no-git"]).code(), 0);
-    assert!(repo.0.run(&["scan"]).out().contains(&format!("commit {}", &leaked[..10])));
+    assert_eq!(repo.folder.run(&["scan", "--history", "none"]).code(), 0);
+    assert_eq!(repo.folder.run(&["scan", "--no-git"]).code(), 0);
+    assert!(repo.folder.run(&["scan"]).out().contains(&format!("commit {}", &leaked[..10])));
 }
 
 #[test]
@@ -106,7 +56,7 @@ fn a_token_in_a_message_a_tag_or_a_merge_is_found() {
     let merge = repo.commit("evil", Some(&token("npm-access-token", 3)));
     repo.commit("evil", None);
     repo.git(&["tag", "-a", "v1", "-m", &token("npm-access-token", 4)]);
-    let ran = repo.0.run(&["scan", "--format", "json"]);
+    let ran = repo.folder.run(&["scan", "--format", "json"]);
     let report = ran.json();
     // The log of references holds the messages too, as a file.
     let all = report["findings"].as_array().expect("a list").iter();
@@ -129,19 +79,19 @@ fn a_token_in_a_message_a_tag_or_a_merge_is_found() {
 fn a_token_that_no_reference_leads_to_is_counted_and_told_on_demand() {
     let repo = Repo::new();
     repo.commit("a", Some("nothing"));
-    repo.0.path().join("lost").to_str().map(|path| fs::write(path, token("npm-access-token", 5)));
+    repo.folder.path().join("lost").to_str().map(|path| fs::write(path, token("npm-access-token", 5)));
     repo.git(&["hash-object", "-w", "lost"]);
-    fs::remove_file(repo.0.path().join("lost")).expect("it was written");
-    let ran = repo.0.run(&["scan", "--json"]);
+    fs::remove_file(repo.folder.path().join("lost")).expect("it was written");
+    let ran = repo.folder.run(&["scan", "--json"]);
     assert_eq!(ran.code(), 0, "{}", ran.out());
     let report = ran.json();
     let skipped = report["coverage"]["skipped"].as_array().expect("a list").iter();
     let reasons: Vec<_> = skipped.map(|one| one["reason"].as_str().expect("text")).collect();
     assert_eq!(reasons.len(), 2, "{reasons:?}");
     assert!(reasons[0].contains("archives not opened") && reasons[1].contains("unreachable"), "{reasons:?}");
-    let report = repo.0.scan(&["--unreachable"]);
+    let report = repo.folder.scan(&["--unreachable"]);
     assert_eq!((&only(&report)["path"], &only(&report)["commit"]["id"]), (&".git".into(), &"".into()));
-    assert!(repo.0.run(&["scan", "--unreachable"]).out().contains("in no commit, blob "));
+    assert!(repo.folder.run(&["scan", "--unreachable"]).out().contains("in no commit, blob "));
 }
 
 #[test]
@@ -152,7 +102,7 @@ fn a_token_in_the_tree_and_in_many_commits_is_told_once_with_both_places() {
     for number in 0..5 {
         repo.commit("a", Some(&format!("{}{secret}", "line\n".repeat(number + 1))));
     }
-    let report = repo.0.scan(&[]);
+    let report = repo.folder.scan(&[]);
     let finding = only(&report);
     assert_eq!((&finding["source"], &finding["path"], &finding["line"]), (&"file".into(), &"a".into(), &6.into()));
     assert_eq!(finding["commit"]["id"], first);
@@ -160,7 +110,7 @@ fn a_token_in_the_tree_and_in_many_commits_is_told_once_with_both_places() {
     repo.commit("a", Some("nothing"));
     repo.git(&["mv", "a", "b"]);
     repo.save("Move");
-    let report = repo.0.scan(&[]);
+    let report = repo.folder.scan(&[]);
     assert_eq!((&only(&report)["source"], &only(&report)["line"]), (&"git".into(), &1.into()));
     assert_eq!(only(&report)["commit"]["id"], first);
 }
@@ -175,10 +125,10 @@ fn bare_repositories_git_folders_and_worktrees_are_read() {
     repo.git(&["clone", "-q", "--bare", ".", &place("bare.git")]);
     repo.git(&["worktree", "add", "-q", "--detach", &place("worktree")]);
     for (folder, target, path) in [
-        (&repo.0, ".git", "a"),
+        (&repo.folder, ".git", "a"),
         (&beside, "bare.git", "bare.git/a"),
         (&beside, "worktree", "worktree/a"),
-        (&repo.0, ".", "a"),
+        (&repo.folder, ".", "a"),
     ] {
         let report = folder.scan(&[target]);
         assert_eq!(found(&report), [("npm-access-token".into(), path.into())], "{target}");
@@ -195,7 +145,7 @@ fn a_tree_does_not_lead_to_a_repository_outside_of_it() {
     let other = Repo::new();
     other.commit("a", Some(&token("npm-access-token", 8)));
     other.commit("a", None);
-    let git = other.0.path().join(".git");
+    let git = other.folder.path().join(".git");
     let folder = Folder::new().with("vendor/x/.git", format!("gitdir: {}\n", git.display()));
     std::os::unix::fs::symlink(&git, folder.path().join(".git")).expect("the folder is ours");
     let ran = folder.run(&["scan", "--json"]);
@@ -214,21 +164,21 @@ fn a_cut_or_damaged_history_is_incomplete() {
     }
     let beside = Folder::new();
     let shallow = beside.path().join("shallow");
-    let from = format!("file://{}", repo.0.path().display());
+    let from = format!("file://{}", repo.folder.path().display());
     repo.git(&["clone", "-q", "--depth", "1", &from, shallow.to_str().expect("it is text")]);
     let ran = beside.run(&["scan", "--json", "shallow"]);
     assert_eq!(ran.code(), 3);
     assert_eq!(ran.json()["coverage"]["not_read"][0]["reason"], "shallow history");
     assert_eq!(beside.run(&["scan", "--allow-partial", "shallow"]).code(), 0);
     repo.git(&["repack", "-q", "-a", "-d"]);
-    let packs = fs::read_dir(repo.0.path().join(".git/objects/pack")).expect("there are packs");
+    let packs = fs::read_dir(repo.folder.path().join(".git/objects/pack")).expect("there are packs");
     let pack = packs.flatten().map(|file| file.path()).find(|path| path.extension().is_some_and(|end| end == "pack"));
     let pack = pack.expect("one was written");
     let mut bytes = fs::read(&pack).expect("it is readable");
     let middle = bytes.len() / 2;
     bytes[middle..middle + 40].fill(0xff);
     fs::remove_file(&pack).and_then(|()| fs::write(&pack, bytes)).expect("the folder is ours");
-    let ran = repo.0.run(&["scan", "--json"]);
+    let ran = repo.folder.run(&["scan", "--json"]);
     assert_eq!(ran.code(), 3, "{}", ran.out());
 }
 
@@ -238,18 +188,18 @@ fn what_is_known_or_not_asked_for_is_not_told_of_a_history_either() {
     let secret = token("npm-access-token", 9);
     repo.commit("vendor/a", Some(&secret));
     repo.commit("vendor/a", None);
-    assert_eq!(repo.0.run(&["scan", "--exclude", "vendor"]).code(), 0);
-    assert_eq!(repo.0.run(&["scan", "--include", "*.js"]).code(), 0);
-    assert_eq!(repo.0.run(&["scan", "--include", "a"]).code(), 1);
-    assert_eq!(repo.0.run(&["scan", "--rule", "pypi"]).code(), 0);
-    assert_eq!(repo.0.run(&["scan", "--update-baseline", "known"]).code(), 0);
-    assert_eq!(repo.0.run(&["scan", "-b", "known"]).code(), 0);
-    fs::write(repo.0.path().join(".stanchignore"), "vendor/**\n").expect("the folder is ours");
-    assert_eq!(repo.0.run(&["scan"]).code(), 0);
-    fs::remove_file(repo.0.path().join(".stanchignore")).expect("it was written");
+    assert_eq!(repo.folder.run(&["scan", "--exclude", "vendor"]).code(), 0);
+    assert_eq!(repo.folder.run(&["scan", "--include", "*.js"]).code(), 0);
+    assert_eq!(repo.folder.run(&["scan", "--include", "a"]).code(), 1);
+    assert_eq!(repo.folder.run(&["scan", "--rule", "pypi"]).code(), 0);
+    assert_eq!(repo.folder.run(&["scan", "--update-baseline", "known"]).code(), 0);
+    assert_eq!(repo.folder.run(&["scan", "-b", "known"]).code(), 0);
+    fs::write(repo.folder.path().join(".stanchignore"), "vendor/**\n").expect("the folder is ours");
+    assert_eq!(repo.folder.run(&["scan"]).code(), 0);
+    fs::remove_file(repo.folder.path().join(".stanchignore")).expect("it was written");
     repo.commit("b", Some(&format!("{} # stanch:ignore\n", token("npm-access-token", 10))));
     repo.commit("b", None);
-    let report = repo.0.scan(&[]);
+    let report = repo.folder.scan(&[]);
     assert_eq!((found(&report).len(), &report["suppressed"]["inline"]), (1, &1.into()));
 }
 
@@ -261,8 +211,8 @@ fn the_report_of_a_history_is_the_same_for_any_number_of_threads() {
         repo.commit(&format!("{}/{}", number % 5, number % 7), Some(&content));
     }
     repo.git(&["repack", "-q", "-a", "-d", "-f"]);
-    let one = repo.0.run(&["scan", "--json", "-j", "1"]).out();
+    let one = repo.folder.run(&["scan", "--json", "-j", "1"]).out();
     for _ in 0..4 {
-        assert_eq!(repo.0.run(&["scan", "--json", "-j", "8"]).out(), one);
+        assert_eq!(repo.folder.run(&["scan", "--json", "-j", "8"]).out(), one);
     }
 }

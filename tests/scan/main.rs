@@ -5,5 +5,8 @@ mod command;
 mod contexts;
 mod corpus;
 mod history;
+mod ranges;
+mod repo;
+mod staged;
 mod support;
 mod trees;

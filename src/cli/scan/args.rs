@@ -9,6 +9,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use ignore::overrides::OverrideBuilder;
 
+use super::choose::Choose;
 use crate::cli::Usage;
 use crate::clock::Clock;
 use crate::recognize::{self, Recognizer};
@@ -32,6 +33,8 @@ pub struct ScanArgs {
     #[arg(value_name = "TARGET", default_value = ".")]
     targets: Vec<PathBuf>,
 
+    #[command(flatten)]
+    choose: Choose,
     /// Search only paths that match this pattern (can be repeated)
     #[arg(long, value_name = "GLOB", help_heading = "What is read")]
     include: Vec<String>,
@@ -213,6 +216,8 @@ impl ScanArgs {
             ArchiveLimits { depth: self.max_archive_depth, bytes: self.max_archive_size, ..ArchiveLimits::default() };
         let defaults = Plan::new(targets, Arc::new(self.recognizer()?), Clock::system());
         Ok(Plan {
+            choice: self.choose.choice()?,
+            lfs: self.choose.lfs(),
             min_confidence: match self.min_confidence {
                 MinConfidence::Shape => Confidence::Shape,
                 MinConfidence::Checksum => Confidence::Checksum,

@@ -8,6 +8,7 @@
 //! | 3 | no token was found, but something was not read |
 
 mod args;
+mod choose;
 mod rules;
 mod shell;
 
@@ -53,7 +54,7 @@ impl Command {
 
 fn scan(args: &ScanArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
-    let outcome = crate::scan::run(&plan).map_err(|error| super::Usage(error.to_string()))?;
+    let outcome = crate::scan::run(&plan).map_err(|error| super::Usage(with_causes(&error)))?;
     if let Some(path) = &args.update_baseline {
         update_baseline(path, &outcome, &plan.baseline)?;
     }
@@ -64,6 +65,18 @@ fn scan(args: &ScanArgs) -> anyhow::Result<ExitCode> {
         told.context("the report cannot be written").hint("check that its folder exists and has room")?;
     }
     Ok(code(&outcome, args))
+}
+
+/// The error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        words.push_str(": ");
+        words.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    words
 }
 
 fn tell(outcome: &Outcome, args: &ScanArgs) -> io::Result<()> {

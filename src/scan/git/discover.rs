@@ -53,6 +53,18 @@ impl Places {
     }
 }
 
+/// The work tree or bare repository that a path is in, which is canonical.
+pub fn work_tree_above(path: &Path) -> Option<PathBuf> {
+    let is_repository = |folder: &Path| {
+        folder.join(".git").symlink_metadata().is_ok()
+            || (folder.join("HEAD").is_file() && folder.join("objects").is_dir() && folder.join("refs").is_dir())
+    };
+    let found = path.ancestors().find(|folder| is_repository(folder))?;
+    // In a `.git` one is in the repository it belongs to.
+    let outer = found.parent().filter(|outer| found.ends_with(".git") && outer.join(".git") == *found);
+    Some(outer.unwrap_or(found).to_owned())
+}
+
 fn git_dir(path: &Path) -> Result<PathBuf, Error> {
     let path = path.canonicalize().map_err(|_| Error::NotARepository)?;
     let dot_git = path.join(".git");

@@ -13,10 +13,15 @@
 //! | `tree` `commit` `refs` | what objects and references say of each other |
 //! | `objects` | what is done with each object: scan it, see whether what it names is there |
 //! | `lineage` | after the scan: the first commit and the path of objects with findings |
+//! | `direct` | single reads without opening everything, for what looks at a small part |
+//! | `index_file` `split_index` | what is staged |
+//! | `rev` `range` `changes` | what people call commits, which of them a range has, and what each of them brought |
 
+mod changes;
 mod commit;
 mod coverage;
 mod delta;
+mod direct;
 mod discover;
 mod forest;
 mod history;
@@ -24,6 +29,7 @@ mod history;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 mod hostile;
 mod index;
+mod index_file;
 mod inflate;
 mod lineage;
 mod loose;
@@ -31,16 +37,28 @@ mod objects;
 mod oid;
 mod pack;
 mod queue;
+mod range;
 mod refs;
+mod rev;
+mod split_index;
 mod store;
 mod tree;
 mod walk;
 mod worker;
 
+pub(super) use changes::{Change, Changes, Differ, Gone, rows};
+pub(super) use commit::{Author, Commit};
 pub use coverage::{Coverage, Gap, GapCount, Gaps, Tally};
-pub(super) use discover::Places;
+pub use direct::{Direct, DirectReader};
+pub(super) use discover::{Places, work_tree_above};
 pub use history::{Finding, Options, Provenance, Selection, scan_repository};
+pub use index_file::{BadIndex, IndexFile};
+pub(super) use loose::regular_file;
 pub use oid::{HashKind, ObjectId};
+pub(super) use range::{Node as RangeNode, Range};
+pub(super) use refs::shallow;
+pub use rev::BadRevision;
+pub(super) use rev::References;
 pub use store::{Reader, Store};
 
 /// What an object is.

@@ -119,6 +119,7 @@ fn summary(outcome: &Outcome, detail: Detail, ink: Ink, out: &mut dyn Write) -> 
     if suppressed.total() > 0 {
         let each = [
             (suppressed.baseline, "in the baseline"),
+            (suppressed.earlier, "there before"),
             (suppressed.ignore_file, "in the ignore file"),
             (suppressed.inline, "by a comment"),
         ];

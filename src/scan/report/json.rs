@@ -122,6 +122,7 @@ fn gaps(gaps: &Gaps) -> Value {
 fn suppressed(outcome: &Outcome) -> Value {
     json!({
         "baseline": outcome.suppressed.baseline,
+        "earlier": outcome.suppressed.earlier,
         "ignore_file": outcome.suppressed.ignore_file,
         "inline": outcome.suppressed.inline,
     })

@@ -1,0 +1,69 @@
+//! What of the targets is read: everything, what is staged, or the commits of a range.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::Usage;
+use crate::scan::{Choice, Lfs, Staged, Wanted};
+
+#[derive(Args, Debug)]
+pub struct Choose {
+    /// Search only what is staged and not in HEAD: what `git commit` would commit now
+    #[arg(long, help_heading = "What is read", conflicts_with_all = ["since_commit", "branch", "log_opts", "max_depth"])]
+    staged: bool,
+    /// Search only commits that came after this one, on the branch or on HEAD
+    #[arg(long, value_name = "REV", help_heading = "What is read")]
+    since_commit: Option<String>,
+    /// Search only commits that this branch, tag or id leads to
+    #[arg(long, value_name = "REF", help_heading = "What is read")]
+    branch: Option<String>,
+    /// Search only commits that these words name to `git log`, such as `main..HEAD` or `--all --since=2026-01-31`
+    #[arg(
+        long,
+        value_name = "WORDS",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["since_commit", "branch"],
+        help_heading = "What is read"
+    )]
+    log_opts: Option<String>,
+    /// Search only so many of the newest commits
+    #[arg(long, value_name = "N", help_heading = "What is read")]
+    max_depth: Option<usize>,
+    /// Whether the content of LFS files is read where the repository has it, or their pointers are enough
+    #[arg(long, value_enum, default_value_t = LfsFiles::Content, value_name = "HOW", help_heading = "What is read")]
+    lfs: LfsFiles,
+    /// As git tells its hooks, which of them `git commit -a` runs on another index than the usual one
+    #[arg(long, hide = true, env = "GIT_INDEX_FILE", hide_env = true)]
+    index_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LfsFiles {
+    Content,
+    #[value(alias = "no")]
+    Pointers,
+}
+
+impl Choose {
+    pub fn choice(&self) -> anyhow::Result<Choice> {
+        if self.staged {
+            return Ok(Choice::Staged(Staged { index: self.index_file.clone() }));
+        }
+        if let Some(words) = &self.log_opts {
+            let wanted = Wanted::of_log_opts(words).map_err(|bad| Usage(bad.to_string()))?;
+            return Ok(Choice::Range(wanted.at_most(self.max_depth)));
+        }
+        if self.since_commit.is_none() && self.branch.is_none() && self.max_depth.is_none() {
+            return Ok(Choice::Everything);
+        }
+        Ok(Choice::Range(Wanted::between(self.since_commit.as_deref(), self.branch.as_deref(), self.max_depth)))
+    }
+
+    pub fn lfs(&self) -> Lfs {
+        match self.lfs {
+            LfsFiles::Content => Lfs::Content,
+            LfsFiles::Pointers => Lfs::Pointers,
+        }
+    }
+}

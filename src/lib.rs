@@ -18,8 +18,8 @@
 //!
 //! # How it is held together
 //!
-//! A module knows those above it in this list only: [`clock`], [`id`], [`redact`], [`telemetry`]; [`token`]; [`recognize`]
-//! and [`incident`]; [`store`] and [`scan`]; [`mint`] and [`notice`]; [`issuer`]; [`intake`] and [`work`]; [`http`];
+//! A module knows those above it in this list only: [`clock`], [`id`], [`redact`], [`telemetry`]; [`token`]; [`recognize`],
+//! [`incident`] and [`operator`]; [`store`] and [`scan`]; [`mint`] and [`notice`]; [`issuer`]; [`intake`] and [`work`]; [`http`];
 //! [`send`] and [`config`]; [`cli`], which connects them. `tests/architecture.rs` reads the imports and holds this order.
 //! Five sentences say the rest: http accepts and never calls a remote issuer. work decides and never sees a header. scan
 //! never sees a database. Only store writes SQL. A token's bytes are a [`token::Secret`] from the first parse to the last
@@ -50,6 +50,8 @@ pub mod issuer;
 pub mod mint;
 #[cfg(feature = "server")]
 pub mod notice;
+#[cfg(feature = "server")]
+pub mod operator;
 #[cfg(feature = "server")]
 pub mod send;
 #[cfg(feature = "server")]

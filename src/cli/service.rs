@@ -80,13 +80,15 @@ impl Service {
             metrics,
         };
         let app = App::new(settings, parts);
+        let table = http::table(&app);
+        table.check()?;
 
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         if halves == Halves::IntakeAndWork {
             let worker = worker(config, clock, &store, issuers)?;
             tasks.spawn(worker.run(stop.clone(), DRAIN_FOR));
         }
-        tasks.spawn(http::serve(Listeners { public, admin }, app, stop.clone()));
+        tasks.spawn(http::serve(Listeners { public, admin }, app, table, stop.clone()));
         info!(addr = %addr, "listening on http://{addr}");
         if let Some(admin_addr) = admin_addr {
             info!(addr = %admin_addr, "health and metrics on http://{admin_addr}");

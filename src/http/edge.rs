@@ -15,6 +15,7 @@ use metrics::counter;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, debug, info_span};
 
+use super::auth::Seen;
 use super::{App, Problem};
 use crate::id::RequestId;
 use crate::telemetry::metric;
@@ -47,7 +48,15 @@ async fn pass(State(app): State<App>, request: Request, next: Next) -> Response 
         let mut response = next.run(request).await;
         let status = response.status().as_u16();
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        debug!(status, duration_ms, "answered {method} {route} with {status} in {duration_ms} ms");
+        let Seen { status: auth, token_id } = response.extensions_mut().remove().unwrap_or_default();
+        let (auth, token) = (auth.word(), token_id.map(|id| id.to_string()));
+        debug!(
+            status,
+            duration_ms,
+            auth,
+            token.id = token,
+            "answered {method} {route} with {status} in {duration_ms} ms, credential: {auth}"
+        );
         counter!(metric::HTTP_RESPONSES_TOTAL, "route" => route, "status" => status.to_string()).increment(1);
         protect(&mut response, id);
         response

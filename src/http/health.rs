@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::App;
+use super::{Access, App, Route};
 use crate::intake::Intake;
 use crate::store::Store;
 
@@ -75,8 +74,17 @@ impl Readiness {
     }
 }
 
-pub fn routes() -> Router<App> {
-    Router::new().route("/livez", get(alive)).route("/readyz", get(ready)).route("/startupz", get(started))
+pub fn routes() -> [Route; 3] {
+    [
+        Route::get("/livez", Access::Public, "Whether the process answers", alive),
+        Route::get("/readyz", Access::Public, "Whether to send it work, and what stands against it", ready),
+        Route::get("/startupz", Access::Public, "Whether it has started", started),
+    ]
+}
+
+/// `GET /metrics`; on the admin listener alone if there is one.
+pub fn metrics_route() -> Route {
+    Route::get("/metrics", Access::Public, "Metrics in Prometheus' text format", metrics)
 }
 
 async fn alive() -> Json<Value> {
@@ -99,7 +107,6 @@ async fn started(State(app): State<App>) -> Response {
     }
 }
 
-/// `GET /metrics`, in Prometheus' text format.
-pub async fn metrics(State(app): State<App>) -> Response {
+async fn metrics(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
 }

@@ -4,18 +4,16 @@
 //! else; what a caller sent is in no log line, and a failure of ours tells the caller nothing but its kind. TLS and
 //! HTTP/2 end at the proxy in front; here is HTTP/1.1.
 //!
-//! | route | what |
-//! |---|---|
-//! | `POST /webhooks/github`, `POST /_/secrets/disclose-token` | deliveries of every configured origin |
-//! | `GET /api/v1/self` | what the token that was shown is |
-//! | `GET /livez`, `/readyz`, `/startupz` | for the supervisor and the load balancer |
-//! | `GET /metrics` | Prometheus; on the admin listener alone if there is one |
+//! Every route is declared as data in its module, with who may come to it ([`Access`]); the router is built from that
+//! [`Table`] and from nothing else, with a guard before each handler.
 
+pub mod auth;
 mod body;
 mod edge;
 mod health;
 mod own_token;
 mod problem;
+pub mod route;
 mod serve;
 mod webhook;
 
@@ -24,10 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
 
 pub use health::Readiness;
 pub use problem::Problem;
+pub use route::{Access, Route, Table, Verb};
 pub use serve::{Listeners, serve};
 
 use crate::clock::Clock;
@@ -105,22 +103,29 @@ impl App {
         let budget = body::Budget::new(&settings);
         Self { intake, store, clock, authenticator, metrics, readiness, settings: Arc::new(settings), budget }
     }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// The routes of this module for the public listener. Others put theirs beside them ([`Table::and`]).
+pub fn table(app: &App) -> Table {
+    let table = Table::default().and(webhook::routes()).and(own_token::routes()).and(health::routes());
+    if app.settings.admin_listen.is_none() { table.and([health::metrics_route()]) } else { table }
+}
+
+/// The routes of the admin listener.
+pub fn admin_table() -> Table {
+    Table::default().and(health::routes()).and([health::metrics_route()])
 }
 
 /// The routes for everybody.
 pub fn router(app: &App) -> Router {
-    let mut routes = Router::new()
-        .route("/webhooks/github", post(webhook::receive))
-        .route("/_/secrets/disclose-token", post(webhook::receive))
-        .route("/api/v1/self", get(own_token::show))
-        .merge(health::routes());
-    if app.settings.admin_listen.is_none() {
-        routes = routes.route("/metrics", get(health::metrics));
-    }
-    edge::wrap(routes, app)
+    table(app).router(app)
 }
 
 /// The routes of the admin listener.
 pub fn admin_router(app: &App) -> Router {
-    edge::wrap(health::routes().route("/metrics", get(health::metrics)), app)
+    admin_table().router(app)
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{App, admin_router, router};
+use super::{App, Table, admin_router};
 
 /// The sockets to serve on, already bound.
 pub struct Listeners {
@@ -28,14 +28,14 @@ pub struct Listeners {
 /// Longest time for the head of a request to arrive, the wait for a next request on an open connection included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves until `stop` is cancelled and everything in flight is finished.
-pub async fn serve(listeners: Listeners, app: App, stop: CancellationToken) {
+/// Serves the table, which must have been checked, until `stop` is cancelled and everything in flight is finished.
+pub async fn serve(listeners: Listeners, app: App, table: Table, stop: CancellationToken) {
     let mut upkeep = JoinSet::new();
     let (intake, metrics) = (app.intake.clone(), app.metrics.clone());
     upkeep.spawn(async move { metrics.keep_up().await });
 
     let (closing, admin_closing) = (CancellationToken::new(), CancellationToken::new());
-    let public = tokio::spawn(listen(listeners.public, router(&app), closing.clone()));
+    let public = tokio::spawn(listen(listeners.public, table.router(&app), closing.clone()));
     let admin =
         listeners.admin.map(|listener| tokio::spawn(listen(listener, admin_router(&app), admin_closing.clone())));
 

@@ -11,14 +11,34 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
+use serde_json::json;
 
 use super::body::{NoBody, Unverified};
-use super::{App, Problem};
+use super::{Access, App, Problem, Route};
 use crate::intake::{Answer, BadPayload, Claim, Refusal, Replay};
 use crate::telemetry::metric;
 
-/// `POST /webhooks/github` and its alias.
-pub async fn receive(State(app): State<App>, request: Request) -> Response {
+/// Deliveries of every configured origin; the alias is the path that `PyPI` has.
+pub fn routes() -> [Route; 2] {
+    const SUMMARY: &str = "Takes a signed delivery of leaked tokens";
+    ["/webhooks/github", "/_/secrets/disclose-token"].map(|path| {
+        Route::post(path, Access::Signed, SUMMARY, receive)
+            .takes(json!({ "type": "array", "items": {
+                "type": "object",
+                "required": ["token"],
+                "properties": {
+                    "token": { "type": "string" },
+                    "type": { "type": "string" },
+                    "url": { "type": "string" },
+                    "source": { "type": "string" },
+                },
+            }}))
+            .answers(204, "Every record is stored")
+            .gives(200, "Every record is stored; what could be decided is labelled", json!({ "type": "array" }))
+    })
+}
+
+async fn receive(State(app): State<App>, request: Request) -> Response {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let (origin, result) = match app.intake.claim(&parts.headers) {

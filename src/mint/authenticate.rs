@@ -54,11 +54,18 @@ impl Authenticator {
     /// # Errors
     /// [`Refusal::Invalid`] for every token that is not accepted, whatever is wrong with it.
     pub async fn authenticate(&self, authorization: &[u8]) -> Result<OwnToken, Refusal> {
-        let shown = credential(authorization).ok_or(Refusal::Absent)?;
+        self.look_up(&credential(authorization).ok_or(Refusal::Absent)?).await
+    }
+
+    /// Looks up a token that was shown.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] for every token that is not accepted, whatever is wrong with it.
+    pub async fn look_up(&self, shown: &Secret) -> Result<OwnToken, Refusal> {
         if !token::pat::check(self.prefix.as_str(), shown.expose()) {
             return Err(Refusal::Invalid);
         }
-        let found = self.store.own_tokens_by_hash(&[pat::sha256(&shown)]).await.map_err(Refusal::Unavailable)?;
+        let found = self.store.own_tokens_by_hash(&[pat::sha256(shown)]).await.map_err(Refusal::Unavailable)?;
         let now = self.clock.now();
         match found.into_iter().next().flatten() {
             Some(token) if token.state(now) == OwnTokenState::Active => {

@@ -5,6 +5,7 @@ mod door;
 mod endpoint;
 mod issuer;
 mod key_list;
+mod routes;
 mod service;
 mod signature;
 mod transport;

@@ -6,7 +6,7 @@ use rand::rngs::SysRng;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use stanch::http::{Listeners, Settings, serve};
+use stanch::http::{self, Listeners, Settings, serve};
 use stanch::id::TokenId;
 use stanch::incident::EmailAddress;
 use stanch::mint::pat::{Prefix, mint};
@@ -104,7 +104,12 @@ async fn served(door: &Door, stop: &CancellationToken) -> (String, String, tokio
     let admin = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().expect("bound"));
     let (public_url, admin_url) = (url(&public), url(&admin));
-    let server = tokio::spawn(serve(Listeners { public, admin: Some(admin) }, door.app.clone(), stop.clone()));
+    let server = tokio::spawn(serve(
+        Listeners { public, admin: Some(admin) },
+        door.app.clone(),
+        http::table(&door.app),
+        stop.clone(),
+    ));
     (public_url, admin_url, server)
 }
 

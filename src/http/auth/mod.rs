@@ -1,0 +1,110 @@
+//! Who a request is from.
+//!
+//! One guard stands before every route and makes true what the route declared ([`Access`]); a handler finds the
+//! [`Caller`] or the [`Operator`] it was promised as an extractor, and a route that promised none has none. A
+//! credential is read in one place, refused in one place, and its use is one line of the log without its value.
+
+mod credential;
+mod guard;
+mod refused;
+pub mod session;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+
+pub use credential::{Scheme, Shown, Unclear, shown};
+pub(super) use guard::{Guard, pass};
+pub use refused::Refused;
+
+use super::Problem;
+use crate::id::TokenId;
+use crate::operator::Role;
+use crate::store::OwnToken;
+
+/// Whose token was shown, at a route that asks for a token.
+#[derive(Clone)]
+pub struct Caller {
+    pub token: Arc<OwnToken>,
+    pub scheme: Scheme,
+}
+
+/// The person, or the person's program, that operates the service, at a route that asks for a role.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    /// The name the audit trail knows them by: `crate::incident::Actor::Operator`.
+    pub name: String,
+    pub role: Role,
+    pub by: By,
+}
+
+/// How an operator showed who they are.
+#[derive(Clone, Debug)]
+pub enum By {
+    /// Nobody has to: authentication is switched off.
+    Nothing,
+    /// By a cookie, which a browser sends whether its owner means it or not; so every change was also proved to be meant.
+    Session(session::Session),
+    /// By an API token with an `operator:` scope.
+    Token(TokenId),
+}
+
+/// What the log says of a request's credential.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub status: Status,
+    pub token_id: Option<TokenId>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    /// Shown and refused.
+    Bad,
+    /// None was shown, or none was asked for.
+    #[default]
+    None,
+    Ok,
+}
+
+impl Status {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Bad => "bad",
+            Self::None => "none",
+            Self::Ok => "ok",
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(unpromised)
+    }
+}
+
+/// A caller at a route where anybody may come, known or not.
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(unpromised)
+    }
+}
+
+/// A handler that asks for more than its route declares is a mistake of ours; it lets nobody in.
+fn unpromised() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
+}

@@ -62,6 +62,11 @@ pub enum State {
     Stuck { step: Step, reason: String },
 }
 
+impl State {
+    /// All words of [`State::word`], in the order of an incident's life.
+    pub const WORDS: [&str; 8] = ["open", "live", "held", "revoked", "notified", "settled", "stuck", "closed"];
+}
+
 /// How an incident ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {

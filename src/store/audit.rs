@@ -16,7 +16,7 @@ static INSERT: Bulk = Bulk::new(
 
 static TIMELINE: Statement = Statement::new(
     "-- audit.timeline
-     SELECT id, at, actor, kind, incident_id, detail
+     SELECT position, id, at, actor, kind, incident_id, detail
      FROM events
      WHERE incident_id = $1
      ORDER BY position",
@@ -39,6 +39,7 @@ fn read(row: &Row) -> Result<StoredEvent, Error> {
     let detail = row.optional_text("detail")?;
     let detail = detail.as_deref().map(serde_json::from_str::<Json>).transpose();
     Ok(StoredEvent {
+        position: row.int("position")?,
         id: row.parsed("id")?,
         at: row.time("at")?,
         actor: row.text("actor")?,

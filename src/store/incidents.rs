@@ -8,22 +8,11 @@ use crate::clock::Timestamp;
 use crate::id::{EventId, IncidentId};
 use crate::incident::{Actor, Event, IllegalMove, Incident, Occurrence, Place};
 
-/// Which incidents to list, newest first.
-#[derive(Clone, Debug, Default)]
-pub struct IncidentFilter {
-    /// A state's word.
-    pub state: Option<String>,
-    pub issuer: Option<String>,
-    pub kind: Option<String>,
-    pub origin: Option<String>,
-    /// Continue after this incident.
-    pub before: Option<IncidentId>,
-    pub limit: u32,
-}
-
 /// An audit event as it is shown.
 #[derive(Clone, Debug)]
 pub struct StoredEvent {
+    /// Its place in the trail: later events have greater ones, and some may be missing.
+    pub position: i64,
     pub id: EventId,
     pub at: Timestamp,
     pub actor: String,
@@ -32,41 +21,12 @@ pub struct StoredEvent {
     pub detail: Json,
 }
 
-/// Sorts behind every id in any collation, so that one statement lists the first page and the ones after it.
-const AFTER_ALL: &str = "inc_zzzzzzzzzzzzzzzzzzzzzzzzzz";
-
 static BY_ID: Statement = Statement::new(
     "-- incidents.by_id
      SELECT {incident}
      FROM incidents
      WHERE id = $1",
 );
-
-// One statement for each leading filter, so that each page is read from an index in the order it is shown.
-macro_rules! list {
-    ($name:ident, $first:literal) => {
-        static $name: Statement = Statement::new(concat!(
-            "-- incidents.list
-             SELECT {incident}
-             FROM incidents
-             WHERE id < $1
-               AND ",
-            $first,
-            "
-               AND ($3 = '' OR state = $3)
-               AND ($4 = '' OR issuer = $4)
-               AND ($5 = '' OR kind = $5)
-               AND ($6 = '' OR origin = $6)
-             ORDER BY id DESC
-             LIMIT $2"
-        ));
-    };
-}
-list!(LIST_ALL, "1 = 1");
-list!(LIST_BY_STATE, "state = $3");
-list!(LIST_BY_ISSUER, "issuer = $4");
-list!(LIST_BY_KIND, "kind = $5");
-list!(LIST_BY_ORIGIN, "origin = $6");
 
 static COUNTS: Statement = Statement::new(
     "-- incidents.counts
@@ -88,21 +48,6 @@ impl Store {
     pub async fn incident(&self, id: IncidentId) -> Result<Option<Incident>, Error> {
         let row = self.read().await?.optional(&BY_ID, binds![id]).await?;
         row.as_ref().map(incident_row::read).transpose()
-    }
-
-    pub async fn incidents(&self, filter: &IncidentFilter) -> Result<Vec<Incident>, Error> {
-        let IncidentFilter { state, issuer, kind, origin, before, limit } = filter;
-        let statement = match (state, issuer, kind, origin) {
-            (Some(_), ..) => &LIST_BY_STATE,
-            (None, Some(_), ..) => &LIST_BY_ISSUER,
-            (None, None, Some(_), _) => &LIST_BY_KIND,
-            (None, None, None, Some(_)) => &LIST_BY_ORIGIN,
-            (None, None, None, None) => &LIST_ALL,
-        };
-        let before = before.map_or_else(|| AFTER_ALL.to_owned(), |id| id.to_string());
-        let mut binds = binds![before, *limit];
-        binds.extend([state, issuer, kind, origin].map(|word| Value::from(word.as_deref().unwrap_or_default())));
-        self.read().await?.all(statement, binds).await?.iter().map(incident_row::read).collect()
     }
 
     pub async fn occurrences(&self, id: IncidentId) -> Result<Vec<Occurrence>, Error> {

@@ -28,6 +28,12 @@ const FILES: &[Files] = &[
         postgres: include_str!("../../migrations/postgres/0002_tokens.sql"),
         sqlite: include_str!("../../migrations/sqlite/0002_tokens.sql"),
     },
+    Files {
+        version: 5,
+        name: "operations",
+        postgres: include_str!("../../migrations/postgres/0005_operations.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0005_operations.sql"),
+    },
 ];
 
 pub(super) fn postgres() -> Migrator {

@@ -7,26 +7,35 @@
 //! fingerprint, then their jobs, then the rest.
 
 mod accept;
+mod attention;
 mod audit;
 mod committer;
 mod delivery;
 mod error;
+mod incident_list;
 mod incident_row;
 mod incidents;
+mod issuer_health;
 mod jobs;
 mod keys;
 mod migrations;
 mod moves;
 mod notices;
 mod origins;
+mod page;
 mod pool;
 mod postgres;
+mod queue;
+mod reporters;
+mod revoked;
 mod seal;
 mod secrets;
 mod settle;
 mod sql;
 mod sqlite;
+mod statistics;
 mod sweep;
+mod timeline;
 mod tokens;
 mod wake;
 
@@ -34,15 +43,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+pub use attention::{NeedsHuman, WaitingIncidents};
 pub use delivery::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
 pub use error::{Error, OpenError};
-pub use incidents::{IncidentFilter, StoredEvent};
+pub use incident_list::{Count, IncidentFilter};
+pub use incidents::StoredEvent;
+pub use issuer_health::IssuerHealth;
 pub use jobs::{Attempt, Claim, Claimed, QueueDepth};
 pub use notices::{Composed, Notice, NoticeItem};
 pub use origins::KeyList;
+pub use page::{Cursor, InvalidCursor, MAX_PAGE, Page, PageRequest};
+pub use queue::QueuePart;
+pub use reporters::{AnswerTally, DAY_MILLIS, HOUR_MILLIS, Reporter, ReporterDay, ReporterKey, ReporterKeys};
+pub use revoked::{RevokedFilter, RevokedToken};
 pub use seal::{SealKey, SealRing};
 pub use settle::{Settled, Settlement};
+pub use statistics::{Figures, Slot, Spans, Statistics, StatisticsRange};
 pub use sweep::Sweep;
+pub use timeline::{IncidentDetail, JobStatus, NoticeStatus};
 pub use tokens::{
     Branch, Changing, ClaimedTokenNotice, DeniedBranch, Insertion, Narrowing, NewOwnToken, NewOwner, OwnToken,
     OwnTokenFilter, OwnTokenKind, OwnTokenState, OwnTokenStatus, Revoking, Rotation, TokenNotice, TokenOccasion, Use,

@@ -19,7 +19,7 @@ use stanch::mint::Authenticator;
 use stanch::mint::pat::Prefix;
 use stanch::recognize::Recognizer;
 use stanch::send::{Generator, KeyPair, KeyServer, Message, Signer};
-use stanch::store::{self, IncidentFilter, SealKey, SealRing, Store};
+use stanch::store::{self, IncidentFilter, PageRequest, SealKey, SealRing, Store};
 use stanch::telemetry::Metrics;
 use stanch::token::{FingerprintKey, FingerprintRing, KindId};
 use tempfile::TempDir;
@@ -141,7 +141,8 @@ impl Door {
 
     /// All incidents, however many deliveries opened them.
     pub async fn incidents(&self) -> Vec<Incident> {
-        self.store.incidents(&IncidentFilter { limit: 1_000, ..IncidentFilter::default() }).await.expect("readable")
+        let page = self.store.incidents(&IncidentFilter::default(), &PageRequest::first(1_000)).await;
+        page.expect("readable").items
     }
 
     pub async fn assert_nothing_stored(&self) {

@@ -122,8 +122,11 @@ async fn two_machines_that_hear_of_one_token_at_once_open_one_incident() {
     assert_eq!(db.number("SELECT count(*) FROM jobs").await, 200);
     assert_eq!(db.number("SELECT count(*) FROM secrets").await, 200);
     assert_eq!(db.number("SELECT count(*) FROM reports").await, 400);
-    for secret in
-        stores[1].incidents(&stanch::store::IncidentFilter { limit: 200, ..Default::default() }).await.expect("read")
+    for secret in stores[1]
+        .incidents(&stanch::store::IncidentFilter::default(), &stanch::store::PageRequest::first(200))
+        .await
+        .expect("read")
+        .items
     {
         stores[0].secret(secret.id).await.expect("whoever sealed it, it opens");
     }

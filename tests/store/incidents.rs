@@ -1,45 +1,12 @@
 //! Reading incidents, and an operator's moves.
 
-use stanch::incident::{Actor, Event, EventKind, IssuerName, State, Step};
-use stanch::store::{Error, IncidentFilter};
+use stanch::incident::{Actor, Event, EventKind, State, Step};
+use stanch::store::Error;
 
 use crate::given::*;
 use crate::on_both_databases;
 
 on_both_databases! {
-    async fn incidents_are_listed_newest_first_page_by_page(db) {
-        let store = db.open().await;
-        for seed in 0..7 {
-            db.clock.advance(std::time::Duration::from_millis(1));
-            let mut delivery = delivery(&[&seed.to_string()], db.clock.now());
-            if seed % 2 == 0 {
-                delivery.tokens[0].issuer = Some(IssuerName::new("even"));
-            }
-            opened(&store, delivery).await;
-        }
-        let (mut listed, mut before) = (Vec::new(), None);
-        loop {
-            let filter = IncidentFilter { before, limit: 3, ..IncidentFilter::default() };
-            let page = store.incidents(&filter).await.expect("read");
-            let Some(last) = page.last() else { break };
-            before = Some(last.id);
-            listed.extend(page.into_iter().map(|incident| incident.id));
-        }
-        assert_eq!(listed.len(), 7);
-        assert!(listed.is_sorted_by(|a, b| a > b));
-        let by = |filter: IncidentFilter| {
-            let store = store.clone();
-            async move { store.incidents(&IncidentFilter { limit: 10, ..filter }).await.expect("read").len() }
-        };
-        let word = |word: &str| Some(word.to_owned());
-        assert_eq!(by(IncidentFilter { issuer: word("even"), ..Default::default() }).await, 4);
-        assert_eq!(by(IncidentFilter { state: word("open"), issuer: word("even"), ..Default::default() }).await, 4);
-        assert_eq!(by(IncidentFilter { state: word("closed"), ..Default::default() }).await, 0);
-        assert_eq!(by(IncidentFilter { kind: word("stanch-pat"), origin: word("github"), ..Default::default() }).await, 7);
-        assert_eq!(by(IncidentFilter { origin: word("gitlab"), ..Default::default() }).await, 0);
-        assert_eq!(store.incident_counts().await.expect("read"), [("open".to_owned(), 7)]);
-    }
-
     async fn an_operator_takes_the_job_from_whoever_holds_it(db) {
         let store = db.open().await;
         let now = db.clock.now();

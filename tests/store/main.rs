@@ -10,6 +10,7 @@ mod delivery;
 mod incidents;
 mod jobs;
 mod lifecycle;
+mod lists;
 mod notices;
 mod opening;
 mod origins;

@@ -22,8 +22,8 @@ on_both_databases! {
             settled.push(store.settle(&revoke, revoked(&revoke, now)).await.expect("settled"));
         }
         assert_eq!(settled, [Settled::Done, Settled::Shared]);
-        let listed = store.incidents(&stanch::store::IncidentFilter { limit: 10, ..Default::default() }).await.expect("read");
-        let shared = listed.iter().find(|it| it.state == State::Settled(Outcome::AlreadyDead)).expect("settled as dead");
+        let listed = store.incidents(&stanch::store::IncidentFilter::default(), &stanch::store::PageRequest::first(10)).await.expect("read");
+        let shared = listed.items.iter().find(|it| it.state == State::Settled(Outcome::AlreadyDead)).expect("settled as dead");
         assert_eq!(shared.revoked_at, None, "only what we revoked is told as revoked");
         let last = store.timeline(shared.id).await.expect("read").pop().expect("an event");
         assert_eq!((last.kind.as_str(), last.detail["verdict"].as_str()), ("verified", Some("dead")));

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::config::{Config, Environment};
 use crate::incident::{Incident, State};
 use crate::send::{Generator, Record};
-use crate::store::{IncidentFilter, Revoking};
+use crate::store::{IncidentFilter, PageRequest, Revoking};
 
 /// Longest time the story waits for its end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -133,10 +133,10 @@ async fn show_use(service: &Service, token: &Token) -> anyhow::Result<()> {
 
 /// Waits until all incidents are over.
 async fn closed(service: &Service) -> anyhow::Result<Vec<Incident>> {
-    let filter = IncidentFilter { limit: 100, ..IncidentFilter::default() };
+    let page = PageRequest::first(100);
     let end = tokio::time::Instant::now() + PATIENCE;
     while tokio::time::Instant::now() < end {
-        let mut incidents = service.store.incidents(&filter).await?;
+        let mut incidents = service.store.incidents(&IncidentFilter::default(), &page).await?.items;
         if !incidents.is_empty() && incidents.iter().all(|it| matches!(it.state, State::Closed(_))) {
             // Ids of one millisecond are in no order; what was revoked is what the story is about.
             incidents.sort_by_key(|it| (it.revoked_at.is_none(), it.verdict, name_of(it).to_owned()));

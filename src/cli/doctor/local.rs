@@ -11,7 +11,7 @@ use super::super::when;
 use super::finding::Finding;
 use crate::clock::Timestamp;
 use crate::config::{Config, Role};
-use crate::store::{self, IncidentFilter, Store};
+use crate::store::{self, IncidentFilter, PageRequest, Store};
 
 /// 2026-01-01: this program did not exist before.
 const BUILT_AFTER_MILLIS: i64 = 1_767_225_600_000;
@@ -140,7 +140,7 @@ async fn contents(store: &Store, now: Timestamp) -> Result<Vec<Finding>, store::
         let says = format!("work is due since {}", when::both(due_at, now));
         findings.push(Finding::warn("work", says, "see that `stanch serve` or `stanch work` runs, and what it logs"));
     }
-    let newest = store.incidents(&IncidentFilter { limit: 1, ..IncidentFilter::default() }).await?;
+    let newest = store.incidents(&IncidentFilter::default(), &PageRequest::first(1)).await?.items;
     if let Some(ahead) = newest.first().map(|newest| newest.received_at.since(now)).filter(|ahead| *ahead > IDLE_FOR) {
         let says = format!("the newest incident lies {} in the future", when::coarse(ahead));
         findings.push(Finding::warn("clock", says, "compare this machine's clock with that of the others"));

@@ -3,42 +3,34 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use clap::builder::PossibleValuesParser;
 
 use super::super::out::Colour;
 use super::super::table::Table;
 use super::super::{Context, out, ready, when};
+use super::filter::Filter;
 use super::view::View;
-use crate::id::IncidentId;
 use crate::redact::inert;
-use crate::store::IncidentFilter;
+use crate::store::{Count, Cursor, PageRequest};
 
-/// The words of [`State`](crate::incident::State), in the order of an incident's life.
-const STATES: [&str; 8] = ["open", "live", "held", "revoked", "notified", "settled", "stuck", "closed"];
+/// Further than this matches are not counted.
+const COUNT_CAP: u32 = 100_000;
 
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  stanch incident list --state stuck\n  stanch incident list --kind pypi-api-token --limit 200 --json"
+    after_help = "Examples:\n  stanch incident list --state stuck,held\n  stanch incident list --owner ada@ --since 7d\n  stanch incident list --kind pypi-api-token --limit 200 --json"
 )]
 pub struct List {
-    /// Only those in this state
-    #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
-    state: Option<String>,
-    /// Only those of this issuer
-    #[arg(long, value_name = "NAME")]
-    issuer: Option<String>,
-    /// Only tokens of this kind
-    #[arg(long, value_name = "NAME")]
-    kind: Option<String>,
-    /// Only those that this origin reported first
-    #[arg(long, value_name = "NAME")]
-    origin: Option<String>,
-    /// Continue after this incident
-    #[arg(long, value_name = "ID")]
-    before: Option<IncidentId>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Continue where a page ended, with what was said then
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<Cursor>,
     /// Most incidents to list
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
+    /// Only how many there are
+    #[arg(long)]
+    count: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -47,13 +39,27 @@ pub struct List {
 impl List {
     pub async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let config = context.config()?;
-        let (json, limit) = (self.json, self.limit);
-        let filter = self.filter();
+        let now = context.clock.now();
+        let filter = self.filter.ready(now);
         let store = ready::open_store(&config, &context.clock).await?;
-        let incidents = store.incidents(&filter).await;
+        if self.count {
+            let count = store.count_incidents(&filter, COUNT_CAP).await;
+            store.close().await;
+            out::data(match count? {
+                Count::AtLeast(count) => format!("{count}+"),
+                Count::Exactly(count) => count.to_string(),
+            })?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let page = PageRequest { after: self.after, limit: self.limit };
+        let page = store.incidents(&filter, &page).await;
         store.close().await;
-        let views: Vec<View> = incidents?.iter().map(View::of).collect();
-        if json {
+        let page = page?;
+        let views: Vec<View> = page.items.iter().map(View::of).collect();
+        if let Some(next) = &page.next {
+            out::talk(format!("there are more: continue with `--after {next}`"));
+        }
+        if self.json {
             out::data(serde_json::to_string_pretty(&views)?)?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -61,7 +67,6 @@ impl List {
             out::talk("no incident");
             return Ok(ExitCode::SUCCESS);
         }
-        let now = context.clock.now();
         let mut table =
             Table::new(Colour::of(&context.environment), &["id", "state", "kind", "issuer", "received", "note"]);
         for view in &views {
@@ -70,21 +75,7 @@ impl List {
             table.row([view.id.clone(), view.state.into(), view.kind.clone(), issuer, received, short_note(view)]);
         }
         table.lines().iter().try_for_each(out::data)?;
-        if let Some(last) = views.last().filter(|_| views.len() >= usize::try_from(limit).unwrap_or(usize::MAX)) {
-            out::talk(format!("there may be more: continue with `--before {}`", last.id));
-        }
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn filter(self) -> IncidentFilter {
-        IncidentFilter {
-            state: self.state,
-            issuer: self.issuer,
-            kind: self.kind,
-            origin: self.origin,
-            before: self.before,
-            limit: self.limit,
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `stanch incident`: what leaked, what became of it, and what a person can do about it.
 
 mod change;
+mod filter;
 mod list;
 mod show;
 mod view;

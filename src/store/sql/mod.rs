@@ -3,6 +3,7 @@
 //! A [`Statement`] is one SQL text for both. Its first line names it, which is what `pg_stat_statements` and a
 //! slow-query log show. Every text is a constant of this crate; what comes from outside is only ever bound.
 
+mod assembled;
 mod row;
 mod statement;
 mod value;
@@ -11,12 +12,13 @@ use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::{Database, PgConnection, Postgres, Sqlite, SqliteConnection, Type};
 
+pub(super) use assembled::Assembled;
 pub(super) use row::Row;
 pub(super) use statement::{Bulk, Statement};
 pub(super) use value::{Value, binds, hex};
 
 use super::Error;
-use statement::{CHUNKS, Dialect};
+use statement::{CHUNKS, Dialect, rendered};
 
 /// A connection on which statements are run: one that only reads, or a transaction that writes.
 pub(super) struct Session {
@@ -59,6 +61,21 @@ impl Session {
     /// Runs a statement that yields at most one row.
     pub(super) async fn optional(&mut self, statement: &Statement, binds: Vec<Value>) -> Result<Option<Row>, Error> {
         Ok(self.all(statement, binds).await?.into_iter().next())
+    }
+
+    /// Runs a statement that was put together for this call, and returns its rows.
+    pub(super) async fn assembled(&mut self, statement: Assembled) -> Result<Vec<Row>, Error> {
+        let Assembled { text, binds } = statement;
+        match self.target() {
+            Target::Postgres(connection) => {
+                let query = sqlx::query::<Postgres>(rendered(&text, Dialect::Postgres));
+                fetched(bind(query, binds).fetch_all(connection).await, Row::Postgres)
+            }
+            Target::Sqlite(connection) => {
+                let query = sqlx::query::<Sqlite>(rendered(&text, Dialect::Sqlite));
+                fetched(bind(query, binds).fetch_all(connection).await, Row::Sqlite)
+            }
+        }
     }
 
     /// Runs a statement and returns how many rows it changed.

@@ -13,7 +13,10 @@ use sqlx::AssertSqlSafe;
 /// - `{pairs $1}`: the rows of two texts in the JSON list of lists `$1`;
 /// - `{claimable: CONDITION}`: is one of the jobs that meet the condition and that no other claim is taking just now,
 ///   except the steps of the list `$7` and those that call an issuer of the list `$5`, the oldest `$6` of them;
-/// - `{lock}`: lock the rows that are read; SQLite has one writer and needs none.
+/// - `{lock}`: lock the rows that are read; SQLite has one writer and needs none;
+/// - `{plain COLUMN}`: the column, which SQLite is not to look for in an index: it has no statistics to choose by.
+///   PostgreSQL has them and chooses;
+/// - `{settled_below}`: every transaction with a lower number is over, and what it wrote is visible.
 pub(in crate::store) struct Statement {
     text: &'static str,
     rendered: [OnceLock<Arc<str>>; 2],
@@ -70,12 +73,24 @@ fn placeholders(row: usize, columns: usize, dialect: Dialect) -> String {
     format!("({})", (0..columns).map(place).collect::<Vec<_>>().join(", "))
 }
 
+/// The text of a statement that was put together.
+pub(super) fn rendered(text: &str, dialect: Dialect) -> AssertSqlSafe<Arc<str>> {
+    AssertSqlSafe(render(text, dialect).into())
+}
+
 fn render(text: &str, dialect: Dialect) -> String {
     let lock = match dialect {
         Dialect::Postgres => "FOR NO KEY UPDATE",
         Dialect::Sqlite => "",
     };
-    let text = text.replace("{lock}", lock).replace("{incident}", super::super::incident_row::COLUMNS);
+    let settled_below = match dialect {
+        Dialect::Postgres => "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
+        Dialect::Sqlite => "1",
+    };
+    let text = text
+        .replace("{lock}", lock)
+        .replace("{settled_below}", settled_below)
+        .replace("{incident}", super::super::incident_row::COLUMNS);
     let text = text.replace("{token}", super::super::tokens::COLUMNS);
     let text = replace_mark(&text, "{uses ", |list| {
         let columns = |number: &str| {
@@ -89,6 +104,10 @@ fn render(text: &str, dialect: Dialect) -> String {
             }
             Dialect::Sqlite => format!("(SELECT {} FROM json_each({list}))", columns("(")),
         }
+    });
+    let text = replace_mark(&text, "{plain ", |column| match dialect {
+        Dialect::Postgres => column.to_owned(),
+        Dialect::Sqlite => format!("+{column}"),
     });
     let text = replace_mark(&text, "{claimable: ", |condition| {
         let jobs = format!(

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use stanch::clock::Clock;
 use stanch::recognize::{Identified, Recognizer, Scratch};
-use stanch::scan::engine::{Detector, Edit, From, Marks, Outcome, Tokens, Windows};
+use stanch::scan::engine::{Detector, Edit, From, Marks, Outcome, Texts, Windows};
 use stanch::scan::git::{Options, Selection, scan_repository};
 use stanch::scan::{ArchiveLimits, Plan, TextScanner, run_on_stream};
 use stanch::token::checksum::Spans;
@@ -79,9 +79,10 @@ pub fn shape(bytes: &[u8]) {
     }
 }
 
+static SCANNER: LazyLock<TextScanner> = LazyLock::new(|| TextScanner::new(Recognizer::builtin().into(), 3));
+
 /// Whatever is encoded in whatever: sightings are in the text and in order, and the same when memory is used again.
 pub fn decode(bytes: &[u8]) {
-    static SCANNER: LazyLock<TextScanner> = LazyLock::new(|| TextScanner::new(Recognizer::builtin().into(), 3));
     let mut scratch = SCANNER.scratch();
     let mut once = || {
         let (sightings, _) = SCANNER.scan(bytes, &mut scratch);
@@ -126,16 +127,20 @@ pub fn edit(bytes: &[u8]) {
     }
     let mut text = Vec::new();
     edit.apply(base, inserted, &mut text);
-    let detector = Tokens::new(&RECOGNIZER);
+    let detector = Texts::new(&SCANNER);
     let mut scratch = detector.scratch();
     let of_base = Marks::of_whole(&detector, base, &mut scratch);
     let of_text = Marks::of_whole(&detector, &text, &mut scratch);
     let outcome = Windows::default().scan(&detector, &mut scratch, (base, &of_base), (&edit, inserted));
     if let Outcome::Done(carried) = outcome {
         let places = |marks: &Marks<_>| -> Vec<_> {
-            marks.hits.iter().map(|hit| (hit.start, hit.end, format!("{:?}", hit.found))).collect()
+            let mut all: Vec<_> =
+                marks.hits.iter().map(|hit| (hit.start, hit.end, format!("{:?}", hit.found))).collect();
+            all.sort();
+            all
         };
-        assert_eq!(places(&carried), places(&of_text));
+        // A text in which something was left out may have more in parts.
+        assert!(of_text.is_limited || places(&carried) == places(&of_text), "{base:?} {text:?}");
     }
 }
 
@@ -158,7 +163,7 @@ pub fn history(bytes: &[u8]) {
     }
     let options = Options { max_object_bytes: 1 << 20, threads: 1, selection: Selection::All };
     let never = AtomicBool::new(false);
-    let scanned = scan_repository(dir.path(), &Tokens::new(&RECOGNIZER), &options, &never, &mut |found| {
+    let scanned = scan_repository(dir.path(), &Texts::new(&SCANNER), &options, &never, &mut |found| {
         assert!(found.start < found.end);
     });
     assert!(scanned.is_ok());

@@ -36,7 +36,7 @@ pub enum Gap {
     Excluded,
     /// The commits of a git repository, beside the files of its work tree.
     History,
-    /// A history whose archives were not opened and whose encodings were not decoded.
+    /// A history whose archives were not opened.
     HistoryAsText,
     /// Files of which git holds a pointer only, that were not asked for.
     LfsPointer,
@@ -62,7 +62,7 @@ impl Gap {
             Self::Encrypted => "encrypted archive member",
             Self::Excluded => "excluded",
             Self::History => "git history not read",
-            Self::HistoryAsText => "git history read as it stands, archives not opened and encodings not decoded",
+            Self::HistoryAsText => "git history read as it stands, archives not opened",
             Self::LfsPointer => "LFS pointer, its content not asked for",
             Self::Link => "symbolic link not followed",
             Self::NotRegular => "not a regular file",

@@ -17,14 +17,14 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use super::coverage::{Coverage, Gap};
-use super::engine::{Found, Tokens};
+use super::engine::{Found, Texts};
 use super::finding::Finding;
 use super::git::{self, Places, Reader, Store};
 use super::lines::Lines;
 use super::plan::{History, Plan, Unreachable};
 use super::provenance::{Commit, Provenance, Source};
 use super::read::{Harvest, Shared, slashed};
-use super::text::Sighting;
+use super::text::{self, Sighting};
 use super::tree::Repository;
 use crate::recognize::Scratch;
 use crate::redact::inert;
@@ -109,7 +109,7 @@ impl Opened {
                 Unreachable::Told => git::Selection::All,
             },
         };
-        let detector = Tokens::new(&plan.recognizer);
+        let detector = Texts::new(shared.scanner);
         let mut hits = Vec::new();
         let read = until(shared.until, |stop| {
             git::scan_repository(&self.path, &detector, &options, stop, &mut |hit| hits.push(hit))
@@ -121,15 +121,10 @@ impl Opened {
         let mut known = git::Gaps::default();
         let store = Store::open(&Places::find(&self.path, &mut known)?, &mut known)?;
         let mut teller = Teller { repository: self, shared, reader: Reader::new(&store, options.max_object_bytes) };
-        let mut last = None;
-        let mut lines = Lines::default();
-        for hit in &hits {
-            if last != Some(hit.object) {
-                (last, lines) = (Some(hit.object), Lines::default());
-            }
-            match teller.finding(hit, &mut lines) {
+        for hits in hits.chunk_by(|one, two| one.object == two.object) {
+            match teller.findings(hits) {
                 Ok(told) => past.extend(told),
-                Err(gap) => coverage.gaps.add_many(gap.name(), 1, [hit.object.to_string()]),
+                Err(gap) => coverage.gaps.add_many(gap.name(), 1, [hits[0].object.to_string()]),
             }
         }
         Ok(())
@@ -158,39 +153,40 @@ struct Teller<'r, 's> {
 }
 
 impl Teller<'_, '_> {
-    fn finding(&mut self, hit: &git::Finding<Found>, lines: &mut Lines) -> Result<Option<Past>, git::Gap> {
+    /// The findings of one object.
+    fn findings(&mut self, hits: &[git::Finding<Found>]) -> Result<Vec<Past>, git::Gap> {
         let plan = self.shared.plan;
-        let path = hit.provenance.as_ref().and_then(|first| first.path.as_deref());
-        if hit.found.confidence < plan.min_confidence
-            || path.is_some_and(|path| self.repository.is_excluded(Path::new(path), plan))
-        {
-            return Ok(None);
+        let Some(first) = hits.first() else { return Ok(Vec::new()) };
+        let path = first.provenance.as_ref().and_then(|first| first.path.as_deref());
+        if path.is_some_and(|path| self.repository.is_excluded(Path::new(path), plan)) {
+            return Ok(Vec::new());
         }
-        let object = self.reader.read(&hit.object)?;
-        let text = object.text.get(hit.start..hit.end).ok_or(git::Gap::Damaged)?;
-        let sighting = Sighting {
-            kind: hit.found.kind.clone(),
-            confidence: hit.found.confidence,
-            range: hit.start..hit.end,
-            encodings: Vec::new(),
-            text: Zeroizing::new(text.to_vec()),
-        };
+        let object = self.reader.read(&first.object)?;
+        let mut sightings = hits.iter().map(|hit| sighting(hit, &object.text)).collect::<Option<Vec<_>>>();
+        let sightings = sightings.as_mut().ok_or(git::Gap::Damaged)?;
+        text::settle(sightings);
         let provenance = Provenance {
             path: path.map_or_else(|| self.repository.own.clone(), |path| slashed(&self.repository.prefix.join(path))),
             members: Vec::new(),
-            source: Source::Git(Box::new(self.commit(hit))),
+            source: Source::Git(Box::new(self.commit(first))),
         };
-        let finding = Finding::new(
-            &sighting,
-            hit.start as u64,
-            lines.position(&object.text, hit.start),
-            provenance,
-            plan.secrets,
-            &plan.recognizer,
-            self.shared.now,
-        );
-        let is_suppressed = plan.inline.suppresses(&object.text, hit.start, hit.end);
-        Ok(finding.map(|finding| Past { finding, is_suppressed }))
+        let mut lines = Lines::default();
+        let mut past = Vec::new();
+        for sighting in sightings.iter().filter(|sighting| sighting.confidence >= plan.min_confidence) {
+            let (start, end) = (sighting.range.start, sighting.range.end);
+            let finding = Finding::new(
+                sighting,
+                start as u64,
+                lines.position(&object.text, start),
+                provenance.clone(),
+                plan.secrets,
+                &plan.recognizer,
+                self.shared.now,
+            );
+            let is_suppressed = plan.inline.suppresses(&object.text, start, end);
+            past.extend(finding.map(|finding| Past { finding, is_suppressed }));
+        }
+        Ok(past)
     }
 
     fn commit(&mut self, hit: &git::Finding<Found>) -> Commit {
@@ -224,6 +220,19 @@ impl Teller<'_, '_> {
         self.shared.plan.recognizer.scan(text, &mut Scratch::new(), |_| holds = true);
         holds
     }
+}
+
+/// A hit with its token. `None` if it is not in the text.
+fn sighting(hit: &git::Finding<Found>, text: &[u8]) -> Option<Sighting> {
+    let stands = text.get(hit.start..hit.end)?;
+    let token = hit.found.decoded.as_ref().map_or(stands, |decoded| decoded.as_slice());
+    Some(Sighting {
+        kind: hit.found.kind.clone(),
+        confidence: hit.found.confidence,
+        range: hit.start..hit.end,
+        encodings: hit.found.encodings.clone(),
+        text: Zeroizing::new(token.to_vec()),
+    })
 }
 
 /// The head of a commit or a tag, and its message.

@@ -68,8 +68,20 @@ impl TextScanner {
         Scratch { layers: (0..=self.depth).map(|_| Layer::default()).collect(), sightings: Vec::new() }
     }
 
+    /// Whether encodings are looked into.
+    pub fn decodes(&self) -> bool {
+        self.depth > 0
+    }
+
     /// Finds the tokens of a text; they are in the order of their places.
     pub fn scan<'s>(&self, text: &[u8], scratch: &'s mut Scratch) -> (&'s mut Vec<Sighting>, Decoding) {
+        let (sightings, decoding) = self.scan_unsettled(text, scratch);
+        settle(sightings);
+        (sightings, decoding)
+    }
+
+    /// As `scan`, in no order, with a token that stands there twice, in clear and decoded, told twice.
+    pub fn scan_unsettled<'s>(&self, text: &[u8], scratch: &'s mut Scratch) -> (&'s mut Vec<Sighting>, Decoding) {
         scratch.sightings.clear();
         let mut pass = Pass {
             recognizer: &self.recognizer,
@@ -79,7 +91,6 @@ impl TextScanner {
         };
         pass.layer(text, &mut scratch.layers, &Origin::Text);
         let decoding = pass.decoding;
-        settle(&mut scratch.sightings);
         (&mut scratch.sightings, decoding)
     }
 }
@@ -145,7 +156,7 @@ impl Pass<'_> {
 }
 
 /// Puts the sightings in order and drops those that another one tells better.
-fn settle(sightings: &mut Vec<Sighting>) {
+pub fn settle(sightings: &mut Vec<Sighting>) {
     sightings.sort_by(|one, two| {
         (one.range.start, one.encodings.len(), &one.kind, one.range.end, &one.encodings).cmp(&(
             two.range.start,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use stanch::recognize::Recognizer;
-use stanch::scan::engine::Tokens;
+use stanch::scan::TextScanner;
+use stanch::scan::engine::Texts;
 use stanch::scan::git::{Gap, Options, scan_repository};
 
 use crate::repo::{Repo, lines, scan, token};
@@ -133,9 +134,9 @@ fn a_loose_object_that_is_damaged_is_named() {
 #[test]
 fn a_scan_that_is_stopped_says_so() {
     let (repo, _) = packed();
-    let recognizer = Recognizer::builtin();
+    let scanner = TextScanner::new(Recognizer::builtin().into(), 3);
     let stop = AtomicBool::new(true);
     let options = Options::default();
-    let coverage = scan_repository(&repo.path, &Tokens::new(&recognizer), &options, &stop, &mut |_| {}).unwrap();
+    let coverage = scan_repository(&repo.path, &Texts::new(&scanner), &options, &stop, &mut |_| {}).unwrap();
     assert!(coverage.gaps.count(Gap::Stopped) > 30, "{coverage:?}");
 }

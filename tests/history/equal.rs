@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use stanch::scan::git::Options;
+use stanch::token::encoding::{Alphabet, to_base64};
 
 use crate::repo::{Repo, lines, scan, token};
 
@@ -18,7 +19,7 @@ fn busy_history(repo: &Repo) {
     for commit in 0..40 {
         for (number, file) in files.iter_mut().enumerate() {
             let at = usize::try_from(next()).unwrap() % (file.len() + 1);
-            match next() % 9 {
+            match next() % 14 {
                 0 => file.insert(at, format!("token = \"{}\"", token(next() % 5))),
                 1 => file.insert(at, format!("url = https://user:{}@host.example/", &token(next() % 5)[10..40])),
                 2 => {
@@ -35,6 +36,22 @@ fn busy_history(repo: &Repo) {
                     let cut = file[kept].len() / 2;
                     file[kept].truncate(cut);
                 }
+                // Encoded: in one line, wrapped, escaped, in each other.
+                9 => file.insert(at, format!("data: {}", base64(&format!("key = {}", token(next() % 5))))),
+                10 => {
+                    let text = base64(&format!("the key of today is {} and no other", token(next() % 5)));
+                    let lines: Vec<String> = text.as_bytes().chunks(36).map(lossy).collect();
+                    file.insert(at, format!("  {}", lines.join("\n  ")));
+                }
+                11 => file.insert(at, format!("?key={}", token(next() % 5).replace('_', "%5f"))),
+                12 => {
+                    let json = format!("{{\\\"key\\\": \\\"{}\\\"}}", token(next() % 5).replace('_', "\\u005f"));
+                    file.insert(at, base64(&json));
+                }
+                13 => file.insert(
+                    at,
+                    token(next() % 5).bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat(),
+                ),
                 7 => {
                     let mut copied = file[..at.min(20)].to_vec();
                     file.append(&mut copied);
@@ -60,12 +77,23 @@ fn busy_history(repo: &Repo) {
     repo.git(&["notes", "add", "-m", &format!("note {}", token(201))]);
 }
 
+fn base64(text: &str) -> String {
+    lossy(&to_base64(text.as_bytes(), Alphabet::Standard))
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
 #[test]
 fn a_scan_of_differences_finds_what_whole_objects_have() {
     let repo = Repo::new();
     busy_history(&repo);
     let whole = repo.found_in_whole_objects();
     assert!(whole.len() > 100, "{}", whole.len());
+    for encoding in [" ", " base64", " hex", " percent", " base64 in escape"] {
+        assert!(whole.iter().any(|(.., what)| what.ends_with(encoding)), "{encoding}");
+    }
     // Loose, then as offset deltas, then as deltas of named objects, then in many packs.
     assert_eq!(repo.scan_all().places(), whole);
     repo.pack();

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
 use stanch::recognize::Recognizer;
-use stanch::scan::engine::{Found, Tokens};
+use stanch::scan::TextScanner;
+use stanch::scan::engine::{Detector as _, Found, Texts};
 use stanch::scan::git::{Coverage, Error, Finding, Options, Selection, scan_repository};
 use tempfile::TempDir;
 
@@ -114,8 +115,9 @@ impl Repo {
     /// What the detector finds in each object by itself, as git gives it out.
     pub fn found_in_whole_objects(&self) -> Vec<(String, usize, usize, String)> {
         let bytes = self.git_with(&self.path, &["cat-file", "--batch-all-objects", "--batch"], b"");
-        let recognizer = Recognizer::builtin();
-        let mut scratch = stanch::recognize::Scratch::new();
+        let scanner = scanner();
+        let detector = Texts::new(&scanner);
+        let mut scratch = detector.scratch();
         let mut found = Vec::new();
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
@@ -125,8 +127,8 @@ impl Repo {
             let size: usize = size.parse().unwrap();
             let text = &rest[line + 1..line + 1 + size];
             if kind != "tree" {
-                recognizer.scan(text, &mut scratch, |hit| {
-                    found.push((id.to_owned(), hit.start, hit.start + hit.text.len(), hit.kind.to_string()));
+                detector.scan(text, &mut scratch, &mut |range, _, hit| {
+                    found.push((id.to_owned(), range.start, range.end, what(&hit)));
                 });
             }
             rest = &rest[line + 1 + size + 1..];
@@ -134,6 +136,16 @@ impl Repo {
         found.sort();
         found
     }
+}
+
+fn scanner() -> TextScanner {
+    TextScanner::new(Recognizer::builtin().into(), 3)
+}
+
+/// Kind, and how it is written.
+fn what(found: &Found) -> String {
+    let encodings: Vec<_> = found.encodings.iter().map(|encoding| encoding.name()).collect();
+    format!("{} {}", found.kind, encodings.join(" in "))
 }
 
 pub struct Scanned {
@@ -144,9 +156,8 @@ pub struct Scanned {
 impl Scanned {
     /// Where things were found: object, range, kind.
     pub fn places(&self) -> Vec<(String, usize, usize, String)> {
-        let place = |finding: &Finding<Found>| {
-            (finding.object.to_string(), finding.start, finding.end, finding.found.kind.to_string())
-        };
+        let place =
+            |finding: &Finding<Found>| (finding.object.to_string(), finding.start, finding.end, what(&finding.found));
         let mut places: Vec<_> = self.findings.iter().map(place).collect();
         places.sort();
         places
@@ -164,11 +175,11 @@ impl Scanned {
 }
 
 pub fn try_scan(path: &Path, options: &Options) -> Result<Scanned, Error> {
-    let recognizer = Recognizer::builtin();
+    let scanner = scanner();
     let mut findings = Vec::new();
     let never = AtomicBool::new(false);
     let coverage =
-        scan_repository(path, &Tokens::new(&recognizer), options, &never, &mut |finding| findings.push(finding))?;
+        scan_repository(path, &Texts::new(&scanner), options, &never, &mut |finding| findings.push(finding))?;
     Ok(Scanned { findings, coverage })
 }
 

@@ -14,6 +14,9 @@ const MIN_RUN: usize = MIN_TEXT.div_ceil(3) * 4 - 1;
 /// Groups in a row that show text. The shortest text covers one more, and parts of two others.
 const GROUPS: usize = 6;
 
+/// Blanks in front of a line of wrapped base64.
+pub const MAX_INDENT: usize = 64;
+
 /// Lines of wrapped base64 that are read as one.
 const MAX_LINES: usize = 1 << 16;
 
@@ -57,7 +60,8 @@ const PLACES: [u8; 256] = {
     table
 };
 
-fn in_run(byte: u8) -> bool {
+/// Whether a byte is of one of the alphabets.
+pub fn in_run(byte: u8) -> bool {
     SEXTET[usize::from(byte)] != NOT
 }
 
@@ -119,7 +123,7 @@ fn next_line(text: &[u8], end: usize) -> Option<usize> {
         return None;
     }
     at += 1;
-    at += text[at..].iter().take(64).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    at += text[at..].iter().take(MAX_INDENT).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     text.get(at).filter(|byte| in_run(**byte)).map(|_| at)
 }
 

@@ -1,52 +1,70 @@
 //! Escapes: characters written as numbers in otherwise plain text.
 //!
 //! `\u002d` and `\x2d` of JSON and programming languages, `\/` of JSON, `%2D` of URLs, `&#45;` and `&amp;` of HTML. Only
-//! an escape that stands for a visible ASCII character can hide a token or a part of one; the lines around such escapes
-//! are decoded, and the rest of the text is not touched.
+//! an escape that stands for a visible ASCII character can hide a token or a part of one. What is decoded is the line
+//! around such escapes, as far as [`REACH`] from them; the rest of the text is not touched. What must stay true: a piece
+//! depends on the escapes that are nearer than twice [`REACH`] to each other, on their line, and on nothing else, so
+//! that a change of a text that is further away changes nothing (see `scan::engine::locality`).
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr3_iter, memrchr};
 
 use super::hex::value;
 use super::{Decoded, Encoding, MIN_TEXT, u32_of};
 
-/// How far from an escape the line around it is taken in.
-const REACH: usize = 4096;
+/// How far from an escape the line around it is taken in. A token of that length without an escape in it, next to one
+/// with an escape, is as good as none.
+pub const REACH: usize = 1024;
+
+/// Longest escape: `&#x0000002d;`.
+pub const WIDEST: usize = 12;
+
+/// What escapes begin with.
+pub const LEADS: [u8; 3] = *b"\\%&";
+
+const ENCODINGS: [Encoding; 3] = [Encoding::Escape, Encoding::Percent, Encoding::Escape];
 
 pub fn decode(text: &[u8], decoded: &mut Decoded, found: &mut dyn FnMut(Encoding, &mut Decoded)) {
-    for (lead, encoding) in [(b'\\', Encoding::Escape), (b'%', Encoding::Percent), (b'&', Encoding::Escape)] {
-        let mut done = 0;
-        for at in memchr_iter(lead, text) {
-            if at < done || !read(&text[at..], lead).is_some_and(|(byte, _)| hides(byte)) {
-                continue;
+    // For each lead the first and the last of the escapes that belong together.
+    let mut open: [Option<(usize, usize)>; 3] = [None; 3];
+    let mut piece = |which: usize, (first, last): (usize, usize)| {
+        let from = first.saturating_sub(REACH);
+        let start = memrchr(b'\n', &text[from..first]).map_or(from, |found| from + found + 1);
+        let to = text.len().min(last + REACH);
+        let end = memchr(b'\n', &text[last..to]).map_or(to, |found| last + found);
+        if end - start >= MIN_TEXT {
+            write(text, start, end, LEADS[which], decoded);
+            found(ENCODINGS[which], decoded);
+        }
+    };
+    for at in memchr3_iter(LEADS[0], LEADS[1], LEADS[2], text) {
+        if !hides(&text[at..]) {
+            continue;
+        }
+        let which = LEADS.iter().position(|lead| *lead == text[at]).unwrap_or_default();
+        open[which] = match open[which] {
+            Some((first, last)) if at - last <= 2 * REACH && memchr(b'\n', &text[last..at]).is_none() => {
+                Some((first, at))
             }
-            let from = at.saturating_sub(REACH).max(done);
-            let start = memrchr(b'\n', &text[from..at]).map_or(from, |found| from + found + 1);
-            let end = window_end(text, at, lead);
-            done = end;
-            if end - start >= MIN_TEXT {
-                write(text, start, end, lead, decoded);
-                found(encoding, decoded);
+            done => {
+                if let Some(done) = done {
+                    piece(which, done);
+                }
+                Some((at, at))
             }
+        };
+    }
+    for (which, done) in open.into_iter().enumerate() {
+        if let Some(done) = done {
+            piece(which, done);
         }
     }
 }
 
-/// Whether the character can be one of a token. Quotes and angle brackets are escaped all the time and never are.
-fn hides(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'<' | b'>')
-}
-
-/// The end of the line, or [`REACH`] bytes behind the last escape of it.
-fn window_end(text: &[u8], from: usize, lead: u8) -> usize {
-    let mut end = from;
-    loop {
-        let limit = text.len().min(end + REACH);
-        if let Some(line) = memchr(b'\n', &text[end..limit]) {
-            return end + line;
-        }
-        let Some(next) = memrchr(lead, &text[end + 1..limit]) else { return limit };
-        end += 1 + next;
-    }
+/// Whether the text begins with an escape for a character that a token may have. Quotes and angle brackets are escaped
+/// all the time and never are one.
+pub fn hides(text: &[u8]) -> bool {
+    let Some(lead) = text.first() else { return false };
+    read(text, *lead).is_some_and(|(byte, _)| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'<' | b'>'))
 }
 
 fn write(text: &[u8], start: usize, end: usize, lead: u8, decoded: &mut Decoded) {

@@ -6,8 +6,8 @@
 //! else, which is why a text without encodings costs next to nothing. What must stay true: a decoder writes at most as
 //! many bytes as it reads, time is linear, and every decoded byte knows the place it came from.
 
-mod base64;
-mod escape;
+pub mod base64;
+pub mod escape;
 mod hex;
 mod utf16;
 

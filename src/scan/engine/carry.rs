@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::memo::{self, Memo};
-use super::{Detector, Edit, Field, From, HEAD, Locality, Part};
+use super::{Detector, Edit, Field, Form, From, HEAD, Locality, Part, Reading};
 
 /// Something found in a text, with the bytes that decided about it.
 #[derive(Clone, Debug)]
@@ -22,11 +22,13 @@ pub struct Marks<F> {
     markers: Vec<usize>,
     /// Looked at as a whole only: fields mean nothing here.
     whole: bool,
+    /// The detector has left something of the text out.
+    pub is_limited: bool,
 }
 
 impl<F> Default for Marks<F> {
     fn default() -> Self {
-        Self { hits: Vec::new(), markers: Vec::new(), whole: false }
+        Self { hits: Vec::new(), markers: Vec::new(), whole: false, is_limited: false }
     }
 }
 
@@ -39,20 +41,31 @@ pub enum Outcome<F> {
 }
 
 impl<F: Clone> Marks<F> {
+    /// Of a text that nothing is carried from, since it was not looked at.
+    pub fn unread() -> Self {
+        Self { whole: true, ..Self::default() }
+    }
+
     /// Reads a text from end to end.
     pub fn of_whole<D: Detector<Found = F>>(detector: &D, text: &[u8], scratch: &mut D::Scratch) -> Self {
         let locality = detector.locality();
-        let mut marks = Self { whole: locality.is_whole(text), ..Self::default() };
+        let mut marks = Self { whole: locality.is_whole(text) || locality.makes_whole(text), ..Self::default() };
         let mut fields = Fields::default();
-        detector.scan(text, scratch, &mut |range, found| {
-            let field = fields.of(locality, text, range.start, range.end);
+        let reading = detector.scan(text, scratch, &mut |range, form, found| {
+            let field = if marks.whole { NOWHERE } else { fields.of(locality, text, range.start, range.end, form) };
             marks.hits.push(Hit { start: range.start, end: range.end, field, found });
         });
+        // What was left out of a text can be left out of one made from it as well.
+        marks.is_limited = reading == Reading::Limited;
+        marks.whole |= marks.is_limited;
         marks.hits.sort_by_key(|hit| (hit.start, hit.end));
         locality.markers(text, |at| marks.markers.push(at));
         marks
     }
 }
+
+/// The field of a hit that is never carried.
+const NOWHERE: Field = Field { lo: i64::MIN, hi: i64::MAX };
 
 /// Working memory for looking at edits, and how much was looked at.
 pub struct Windows {
@@ -98,14 +111,18 @@ impl Windows {
         let (base, base_marks) = base;
         self.bytes.clear();
         edit.copy_range(base, inserted, 0, edit.len().min(HEAD), &mut self.bytes);
-        if base_marks.whole || locality.is_whole(&self.bytes) {
+        let makes_whole = |part: &Part| match part.from {
+            From::Base(_) => false,
+            From::Inserted(_) => locality.makes_whole(part.bytes(base, inserted)),
+        };
+        if base_marks.whole || locality.is_whole(&self.bytes) || edit.parts().iter().any(makes_whole) {
             return Outcome::NeedsWhole;
         }
         self.find_windows(locality, base, edit);
         let Some(markers) = self.carry_markers(locality, base.len(), &base_marks.markers, edit) else {
             return Outcome::NeedsWhole;
         };
-        let mut marks = Marks { hits: Vec::new(), markers, whole: false };
+        let mut marks = Marks { markers, ..Marks::default() };
         carry_hits(base.len(), &base_marks.hits, edit, &mut marks.hits);
         self.gather(locality, base, edit, inserted);
         let mut blocks = 0;
@@ -115,8 +132,8 @@ impl Windows {
         }
         self.scanned += self.bytes.len() as u64;
         let mut fields = Fields::default();
-        detector.scan(&self.bytes, scratch, &mut |range, found| {
-            let field = fields.of(locality, &self.bytes, range.start, range.end);
+        let reading = detector.scan(&self.bytes, scratch, &mut |range, form, found| {
+            let field = fields.of(locality, &self.bytes, range.start, range.end, form);
             let after = self.list.partition_point(|window| window.gathered <= range.start);
             let Some(window) = after.checked_sub(1).and_then(|index| self.list.get_mut(index)) else { return };
             window.has_hits = true;
@@ -127,6 +144,9 @@ impl Windows {
                 marks.hits.push(Hit { start, end, field, found });
             }
         });
+        if reading == Reading::Limited {
+            return Outcome::NeedsWhole;
+        }
         self.remember_empty();
         marks.hits.sort_by_key(|hit| (hit.start, hit.end));
         Outcome::Done(marks)
@@ -281,11 +301,12 @@ struct Fields {
 }
 
 impl Fields {
-    fn of(&mut self, locality: &Locality, text: &[u8], start: usize, end: usize) -> Field {
+    fn of(&mut self, locality: &Locality, text: &[u8], start: usize, end: usize, form: Form) -> Field {
         match &self.last {
+            _ if form != Form::Clear => locality.field(text, start, end, form),
             Some((run, field)) if run.start <= start && end <= run.end => *field,
             _ => {
-                let field = locality.field(text, start, end);
+                let field = locality.field(text, start, end, form);
                 self.last = locality.run_around(text, start, end).map(|run| (run, field));
                 field
             }

@@ -10,14 +10,22 @@
 //!                 |       back            |          |  ahead  |      2. from there `back` and `ahead`
 //! ```
 //!
-//! The contract of a [`Detector`](super::Detector): a hit lies within one run, which has no line break; in any slice of a
-//! text that contains the field of a hit, the same hit is found, whatever is around the slice; and the edge of a text is
-//! to it what as many line breaks are. Where that cannot be, the detector says so: by block markers, from which a block may reach over anything up to
-//! `block_len`, and by `whole`, which tells texts that are never looked at in parts.
+//! That is the field of what stands there in clear. What is decoded from a text has another one, by the [`Form`] it
+//! has in the text: the chain of wrapped pieces ([`Wrapped`]) or the neighbourhood of escapes on a line ([`Escaped`])
+//! that it was decoded from. What is decoded once more needs nothing new: it depends on the piece that it is in, and so
+//! on that piece's field.
+//!
+//! The contract of a [`Detector`](super::Detector): a hit lies within one run, which has no line break, or has a form
+//! that the locality knows; in any slice of a text that contains the field of a hit, the same hit is found, whatever is
+//! around the slice; and the edge of a text is to it what as many line breaks are. Where that cannot be, the detector
+//! says so: by block markers, from which a block may reach over anything up to `block_len`, and by `whole`, which tells
+//! texts that are never looked at in parts.
 
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, packed};
+
+use super::{Escaped, Wrapped};
 
 /// How far a detector looks beyond a run: so many bytes, but no further than the line break that is the `lines`th on the
 /// way. That one still matters: it must be there. At least one byte, and one line, since what is beside a run ends it.
@@ -59,7 +67,21 @@ pub struct Locality {
     pub ahead: Reach,
     markers: Markers,
     block_len: usize,
+    wrapped: Option<Wrapped>,
+    escaped: Option<Escaped>,
     whole: fn(&[u8]) -> bool,
+    whole_byte: Option<u8>,
+}
+
+/// How a hit stands in its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it is.
+    Clear,
+    /// Decoded from the neighbourhood of escapes.
+    Escaped,
+    /// Decoded from a chain of wrapped pieces.
+    Wrapped,
 }
 
 /// What block markers are looked for with. Sixteen bytes at a time where that is possible: they are looked for in every
@@ -82,7 +104,29 @@ impl Locality {
     pub fn new(run: ByteClass, back: Reach, ahead: Reach) -> Self {
         let (back, ahead) = (back.at_least(1), ahead.at_least(1));
         let whole: fn(&[u8]) -> bool = if run.has(b'\n') { |_| true } else { |_| false };
-        Self { run, back, ahead, markers: Markers::None, block_len: 0, whole }
+        Self {
+            run,
+            back,
+            ahead,
+            markers: Markers::None,
+            block_len: 0,
+            wrapped: None,
+            escaped: None,
+            whole,
+            whole_byte: None,
+        }
+    }
+
+    /// Encoded text may be wrapped so.
+    pub fn with_wrapped(mut self, wrapped: Wrapped) -> Self {
+        self.wrapped = Some(wrapped);
+        self
+    }
+
+    /// Text may be escaped so.
+    pub fn with_escaped(mut self, escaped: Escaped) -> Self {
+        self.escaped = Some(escaped);
+        self
     }
 
     /// Texts with one of the markers are looked at in parts only where the `block_len` bytes from it are untouched.
@@ -112,8 +156,20 @@ impl Locality {
         self
     }
 
+    /// Texts with such a byte are never looked at in parts.
+    pub fn with_whole_byte(mut self, byte: u8) -> Self {
+        self.whole_byte = Some(byte);
+        self
+    }
+
+    /// Whether a text that begins so is never looked at in parts.
     pub fn is_whole(&self, head: &[u8]) -> bool {
         (self.whole)(&head[..head.len().min(HEAD)])
+    }
+
+    /// Whether a text is never looked at in parts because these bytes are in it.
+    pub fn makes_whole(&self, bytes: &[u8]) -> bool {
+        self.whole_byte.is_some_and(|byte| memchr::memchr(byte, bytes).is_some())
     }
 
     /// Calls back with the place of each block marker.
@@ -132,9 +188,15 @@ impl Locality {
     }
 
     /// The field of a hit.
-    pub fn field(&self, text: &[u8], start: usize, end: usize) -> Field {
-        let lo = back_from(text, self.run_start(text, start), self.back);
-        let hi = ahead_from(text, self.run_end(text, end), self.ahead);
+    pub fn field(&self, text: &[u8], start: usize, end: usize, form: Form) -> Field {
+        let (lo, hi) = match (form, &self.wrapped, &self.escaped) {
+            (Form::Wrapped, Some(wrapped), _) => (wrapped.first(text, start), wrapped.last(text, end)),
+            (Form::Escaped, _, Some(escaped)) => (escaped.first(text, start), escaped.last(text, end)),
+            _ => (
+                back_from(text, self.run_start(text, start), self.back),
+                ahead_from(text, self.run_end(text, end), self.ahead),
+            ),
+        };
         Field { lo: lo.map_or(-1, signed), hi: hi.map_or(signed(text.len()) + 1, signed) }
     }
 
@@ -150,7 +212,10 @@ impl Locality {
         let near = &piece[..piece.len().min(self.back.bytes.saturating_sub(1))];
         let last_run = memchr::memchr_iter(b'\n', near).nth(self.back.lines - 1).unwrap_or(near.len());
         let hits_end = self.run_end(piece, last_run);
-        ahead_from(piece, hits_end, self.ahead).unwrap_or(piece.len())
+        let clear = ahead_from(piece, hits_end, self.ahead).unwrap_or(piece.len());
+        let wrapped = self.wrapped.as_ref().map_or(0, |wrapped| wrapped.after_change(piece));
+        let escaped = self.escaped.map_or(0, |escaped| escaped.after_change(piece));
+        clear.max(wrapped).max(escaped)
     }
 
     /// How much of a piece of text has to be looked at because of a change right after it.
@@ -159,7 +224,10 @@ impl Locality {
         let last_lines = memchr::memrchr_iter(b'\n', &piece[far..]).nth(self.ahead.lines - 1);
         let first_run = last_lines.map_or(far, |line| far + line + 1);
         let hits_start = self.run_start(piece, first_run);
-        piece.len() - back_from(piece, hits_start, self.back).unwrap_or(0)
+        let clear = piece.len() - back_from(piece, hits_start, self.back).unwrap_or(0);
+        let wrapped = self.wrapped.as_ref().map_or(0, |wrapped| wrapped.before_change(piece));
+        let escaped = self.escaped.map_or(0, |escaped| escaped.before_change(piece));
+        clear.max(wrapped).max(escaped)
     }
 
     fn run_start(&self, text: &[u8], at: usize) -> usize {

@@ -6,25 +6,32 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::recognize::Recognizer;
+use crate::scan::text::TextScanner;
+use crate::token::encoding::{Alphabet, to_base64};
 
 /// A detector with everything that makes locality hard, in an alphabet so small that all of it collides.
 struct Toy(Locality);
 
-/// `xab`: a token, as long as it goes on; `yab`: one that needs a `#` near; `[...]`: a block that covers what is in it.
+/// `xab`: a token, as long as it goes on; `yab`: one that needs a `#` near; `[...]`: a block that covers what is in it;
+/// lines of `a` and `b`: wrapped text, which depends on all of it; `%a`: an escape, which depends on its neighbourhood.
 const BLOCK: usize = 16;
 const BACK: usize = 7;
 const AHEAD: usize = 4;
+const INDENT: usize = 2;
+const ESCAPED: Escaped = Escaped { reach: 3, widest: 2, leads: [b'%'; 3], is_escape: |text| text.starts_with(b"%a") };
 
 impl Toy {
     fn new() -> Self {
         let reach = |bytes, lines| Reach { bytes, lines };
         let locality = Locality::new(ByteClass::of(*b"abxy_"), reach(BACK, 2), reach(AHEAD, 1));
+        let locality = locality.with_wrapped(Wrapped { alphabet: ByteClass::of(*b"ab"), indent: INDENT });
+        let locality = locality.with_escaped(ESCAPED).with_whole_byte(b'0');
         Self(locality.with_blocks(["[["], BLOCK).with_whole(|head| head.starts_with(b"WHOLE")))
     }
 }
 
 impl Detector for Toy {
-    type Found = u8;
+    type Found = u64;
     type Scratch = ();
 
     fn scratch(&self) {}
@@ -33,8 +40,10 @@ impl Detector for Toy {
         &self.0
     }
 
-    fn scan(&self, text: &[u8], (): &mut (), found: &mut dyn FnMut(Range<usize>, u8)) {
-        let whole = text.starts_with(b"WHOLE");
+    fn scan(&self, text: &[u8], (): &mut (), found: &mut dyn FnMut(Range<usize>, Form, u64)) -> Reading {
+        let whole = text.starts_with(b"WHOLE") || text.contains(&b'0');
+        wrapped(text, found);
+        escaped(text, found);
         let mut hits: Vec<(Range<usize>, u8)> = Vec::new();
         let mut open = None;
         for at in 0..text.len() {
@@ -66,8 +75,63 @@ impl Detector for Toy {
         };
         for hit in hits.iter().filter(|hit| !covered(hit)) {
             // A text read as a whole may depend on anything.
-            found(hit.0.clone(), if whole { u8::try_from(text.len() % 7).unwrap() } else { hit.1 });
+            found(hit.0.clone(), Form::Clear, if whole { text.len() as u64 % 7 } else { u64::from(hit.1) });
         }
+        Reading::Complete
+    }
+}
+
+/// Tells of each chain of lines a hash of all of them, at its first and its last byte.
+fn wrapped(text: &[u8], found: &mut dyn FnMut(Range<usize>, Form, u64)) {
+    let is_piece = |at: usize| matches!(text.get(at), Some(b'a' | b'b'));
+    let piece_end = |from: usize| (from..=text.len()).find(|at| !is_piece(*at)).unwrap();
+    let mut at = 0;
+    while at < text.len() {
+        if !is_piece(at) {
+            at += 1;
+            continue;
+        }
+        let (start, mut end) = (at, piece_end(at));
+        let mut chain = vec![text[start..end].to_vec()];
+        loop {
+            let mut next = end + usize::from(text.get(end) == Some(&b'\r'));
+            if text.get(next) != Some(&b'\n') {
+                break;
+            }
+            next += 1;
+            next += text[next..].iter().take(INDENT).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+            if !is_piece(next) {
+                break;
+            }
+            end = piece_end(next);
+            chain.push(text[next..end].to_vec());
+        }
+        let hash = memo::hash(&chain.join(&b'|'));
+        found(start..start + 1, Form::Wrapped, hash);
+        found(end - 1..end, Form::Wrapped, hash);
+        at = end;
+    }
+}
+
+/// Tells of each piece around escapes a hash, at its first and its last escape.
+fn escaped(text: &[u8], found: &mut dyn FnMut(Range<usize>, Form, u64)) {
+    let mut clusters: Vec<(usize, usize)> = Vec::new();
+    for at in (0..text.len()).filter(|at| (ESCAPED.is_escape)(&text[*at..])) {
+        match clusters.last_mut() {
+            Some((_, last)) if at - *last <= 2 * ESCAPED.reach && !text[*last..at].contains(&b'\n') => *last = at,
+            _ => clusters.push((at, at)),
+        }
+    }
+    for (first, last) in clusters {
+        let line = |at: usize, by: &dyn Fn(usize) -> Option<usize>| {
+            let steps = (1..=ESCAPED.reach).map_while(by).take_while(|near| text.get(*near) != Some(&b'\n'));
+            steps.last().unwrap_or(at)
+        };
+        let start = line(first, &|step| first.checked_sub(step));
+        let end = line(last, &|step| Some(last + step).filter(|end| *end < text.len()));
+        let hash = memo::hash(&text[start..=end]);
+        found(first..first + 2, Form::Escaped, hash);
+        found(last..last + 2, Form::Escaped, hash);
     }
 }
 
@@ -91,7 +155,7 @@ enum Step {
 }
 
 fn toy_bytes(len: usize) -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(prop::sample::select(b"abxy_ #\n[]ab ".to_vec()), 0..len)
+    prop::collection::vec(prop::sample::select(b"abxy_ #\n[]ab \r\n%a".to_vec()), 0..len)
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -128,10 +192,8 @@ fn edit_of(steps: &[Step], base_len: usize, max_copy: usize) -> (Edit, Vec<u8>) 
     (edit, inserted)
 }
 
-type Places<F> = Vec<(usize, usize, F)>;
-
-fn places<F: Clone + Ord>(marks: &Marks<F>) -> Places<F> {
-    let mut places: Places<F> = marks.hits.iter().map(|hit| (hit.start, hit.end, hit.found.clone())).collect();
+fn places<F: std::fmt::Debug>(marks: &Marks<F>) -> Vec<(usize, usize, String)> {
+    let mut places: Vec<_> = marks.hits.iter().map(|hit| (hit.start, hit.end, format!("{:?}", hit.found))).collect();
     places.sort();
     places
 }
@@ -139,7 +201,7 @@ fn places<F: Clone + Ord>(marks: &Marks<F>) -> Places<F> {
 /// Makes a chain of texts and compares, for each, what is carried with what is there. Says how many were not whole.
 fn compare_chain<D: Detector>(detector: &D, first: Vec<u8>, chain: &[Vec<Step>], max_copy: usize) -> usize
 where
-    D::Found: Ord + std::fmt::Debug,
+    D::Found: std::fmt::Debug,
 {
     let mut scratch = detector.scratch();
     let mut windows = Windows::default();
@@ -192,6 +254,12 @@ proptest! {
 }
 
 #[test]
+fn a_byte_that_makes_a_text_whole_does_so_when_it_is_inserted() {
+    let chain = [vec![Step::Insert(b"xab 0".to_vec()), Step::Skip(0, 99)], vec![Step::Skip(5, 99)]];
+    assert_eq!(compare_chain(&Toy::new(), b"xab xab".to_vec(), &chain, 99), 0);
+}
+
+#[test]
 fn a_text_that_is_looked_at_as_a_whole_is_never_taken_in_parts() {
     let chain =
         [vec![Step::Insert(b"WHOLE ".to_vec()), Step::Skip(0, 99)], vec![Step::Skip(6, 99)], vec![Step::Skip(0, 99)]];
@@ -212,7 +280,8 @@ fn a_small_edit_of_a_large_text_is_a_small_window() {
     edit.push(From::Base(40_010), base.len() - 40_010);
     let marks = Marks::of_whole(&detector, base, &mut ());
     let outcome = windows.scan(&detector, &mut (), (base, &marks), (&edit, b"xab "));
-    assert!(matches!(outcome, Outcome::Done(marks) if marks.hits.len() == 1));
+    let Outcome::Done(marks) = outcome else { panic!("it can be looked at in parts") };
+    assert_eq!(marks.hits.iter().filter(|hit| hit.found == u64::from(b'x')).count(), 1);
     assert!(windows.scanned < 200, "{}", windows.scanned);
 }
 
@@ -229,7 +298,9 @@ fn source_line(pick: u8, seed: u64) -> String {
     };
     let word = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let hex = b"0123456789abcdef";
-    match pick % 18 {
+    let token = || format!("token = \"hf_{}\" of glpat-{}", text(&word[..52], 34), text(word, 20));
+    let encoded = |alphabet| String::from_utf8(to_base64(token().as_bytes(), alphabet)).unwrap();
+    match pick % 26 {
         0 => format!("rubygems_{}", text(hex, 48)),
         1 => format!("    token = \"hf_{}\"\n", text(&word[..52], 34)),
         2 => format!("glpat-{}", text(word, 20)),
@@ -254,7 +325,24 @@ fn source_line(pick: u8, seed: u64) -> String {
         14 => format!("Authorization: Bearer {}\n", text(word, 40)),
         15 => format!("let value = lookup({});\n", text(&word[..26], 12)),
         16 => format!("clojars {}", text(hex, 60)),
-        _ => text(word, 40),
+        17 => text(word, 40),
+        18 => format!("data: {}\n", encoded(Alphabet::Standard)),
+        19 => encoded(Alphabet::Url),
+        20 => {
+            let lines: Vec<_> = encoded(Alphabet::Standard)
+                .as_bytes()
+                .chunks(28)
+                .map(|line| String::from_utf8_lossy(line).into_owned())
+                .collect();
+            format!("data:\n  {}\n", lines.join(if seed.is_multiple_of(2) { "\n  " } else { "\r\n" }))
+        }
+        21 => token().bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat(),
+        22 => format!("?q={}\n", token().replace('_', "%5F").replace(' ', "%20")),
+        23 => format!("{{\"a\": \"{}\"}}", token().replace('-', "\\u002d").replace('"', "\\\"")),
+        24 => to_base64(encoded(Alphabet::Standard).as_bytes(), Alphabet::Standard)
+            .chunks(76)
+            .fold(String::new(), |all, line| all + &String::from_utf8_lossy(line) + "\n"),
+        _ => format!("{}%2F", text(word, 8)),
     }
 }
 
@@ -284,8 +372,9 @@ proptest! {
         chain in prop::collection::vec(source_steps(), 1..5),
     ) {
         thread_local! {
-            static RECOGNIZER: &'static Recognizer = Box::leak(Box::new(Recognizer::builtin()));
+            static SCANNER: &'static TextScanner =
+                Box::leak(Box::new(TextScanner::new(Recognizer::builtin().into(), 3)));
         }
-        compare_chain(&Tokens::new(RECOGNIZER.with(|recognizer| *recognizer)), first, &chain, 700);
+        compare_chain(&Texts::new(SCANNER.with(|scanner| *scanner)), first, &chain, 700);
     }
 }

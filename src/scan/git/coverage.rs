@@ -35,6 +35,8 @@ pub enum Gap {
     Alternate,
     /// The object, or one it is stored as a difference from, is damaged.
     Damaged,
+    /// So full of encodings of encodings that it was left at some point.
+    Decoding,
     /// A directory or a file that could not be read, or is not one.
     File,
     /// The file's content is kept by LFS; the object only points to it.
@@ -64,6 +66,7 @@ impl Gap {
         match self {
             Self::Alternate => "alternate not read",
             Self::Damaged => "damaged",
+            Self::Decoding => "too many encodings in each other",
             Self::File => "file not read",
             Self::LfsPointer => "LFS pointer",
             Self::Link => "link not followed",

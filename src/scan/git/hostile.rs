@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use super::{Coverage, Finding, Gap, Options, Selection, scan_repository};
 use crate::recognize::Recognizer;
-use crate::scan::engine::{Found, Tokens};
+use crate::scan::TextScanner;
+use crate::scan::engine::{Found, Texts};
 
 const COMMIT: u8 = 1;
 const BLOB: u8 = 3;
@@ -130,7 +131,10 @@ fn scan(dir: &Path) -> (Vec<Finding<Found>>, Coverage) {
     let options = Options { selection: Selection::All, max_object_bytes: 1 << 20, ..Options::default() };
     let mut findings = Vec::new();
     let never = AtomicBool::new(false);
-    let coverage = scan_repository(dir, &Tokens::new(&recognizer), &options, &never, &mut |one| findings.push(one));
+    let coverage =
+        scan_repository(dir, &Texts::new(&TextScanner::new(recognizer.into(), 3)), &options, &never, &mut |one| {
+            findings.push(one);
+        });
     (findings, coverage.unwrap())
 }
 

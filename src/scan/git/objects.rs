@@ -135,6 +135,9 @@ impl<D: Detector> Search<'_, D> {
         if !object.counts {
             return;
         }
+        if marks.is_limited {
+            local.gaps.add(Gap::Decoding, || self.store.id(object.slot).to_string());
+        }
         if !marks.hits.is_empty() {
             local.hits.push(ObjectHits { slot: object.slot, kind: object.kind, hits: marks.hits.clone() });
         }

@@ -20,9 +20,13 @@ use super::wake::Wake;
 use super::{Error, OpenError, migrations};
 use crate::id::LeaseToken;
 
-/// The server ends what runs longer, so that a lost client holds no lock.
+/// The server ends what runs longer, so that a lost client holds no lock. Plans are kept for the life of a connection,
+/// and one that is made while a table is still small reads the whole of it, for ever: after a burst of deliveries each
+/// answer then cost a walk over everything that the burst had stored. Every statement has its index, so none may
+/// choose to go without; and what is forced must not be compiled as if it were expensive.
 const SESSION: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
-    SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = 'warning'";
+    SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = 'warning'; \
+    SET enable_seqscan = off; SET jit = off";
 /// A connection whose other end silently vanished answers nothing at all; then nobody may wait for ever.
 const WRITE_WITHIN: Duration = Duration::from_secs(15);
 /// A transaction that met a deadlock or a serialization failure runs again, this many times at most.

@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use stanch::incident::Actor;
+use stanch::store::Composed;
+
 use crate::db::{TestDb, seal_ring};
 use crate::given::*;
 use crate::on_both_databases;
@@ -96,4 +99,49 @@ async fn a_url_of_no_known_database_is_refused_without_repeating_it() {
         assert!(matches!(refused, stanch::store::OpenError::Refused(_)), "{url}: {refused:?}");
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
     }
+}
+
+/// A plan is kept for the life of its connection, also one that was made while the tables were nearly empty.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_step_of_an_alert_reads_a_whole_table_on_postgres() {
+    let db = TestDb::postgres().await;
+    db.open().await.close().await;
+    // Making an index reads the table, which is empty then.
+    until(&db, "SELECT count(*) FROM pg_stat_user_tables WHERE seq_scan > 0 AND relname = 'tokens'").await;
+    db.run("SELECT pg_stat_reset()").await;
+    let (store, now) = (db.open().await, db.clock.now());
+    for number in 0..12 {
+        opened(&store, delivery(&[&format!("a{number}"), &format!("b{number}")], now)).await;
+        for verify in claim(&store, 2).await {
+            let token = issued(&verify.job_id.to_string(), Some("ada@owner.example"));
+            store.settle(&verify, found_live(&verify, now, token)).await.expect("settled");
+        }
+        for revoke in claim(&store, 2).await {
+            store.secret(revoke.incident.id).await.expect("sealed");
+            store.settle(&revoke, revoked(&revoke, now)).await.expect("settled");
+        }
+        let notify = claim_one(&store).await;
+        let Composed::Ready(notice) = store.compose(&notify, now).await.expect("composed") else { panic!("ready") };
+        store.settle_notice(&notify, notice.id, Actor::Worker("host-1".into())).await.expect("settled");
+        for close in claim(&store, 2).await {
+            store.settle(&close, closed(&close, now)).await.expect("settled");
+        }
+    }
+    // What a connection counted is told to the server when it ends.
+    store.close().await;
+    until(&db, "SELECT count(*) FROM pg_stat_user_tables WHERE idx_scan > 100 AND relname = 'incidents'").await;
+    let walked = "SELECT count(*) FROM pg_stat_user_tables WHERE seq_scan > 0 AND relname IN
+                  ('deliveries', 'events', 'incidents', 'jobs', 'notices', 'occurrences', 'reports', 'secrets')";
+    assert_eq!(db.number(walked).await, 0);
+}
+
+/// Waits until the server's statistics say so.
+async fn until(db: &TestDb, one: &str) {
+    for _ in 0..250 {
+        if db.number(one).await == 1 {
+            return;
+        }
+        db.number("SELECT count(*) FROM (SELECT pg_sleep(0.02)) nap").await;
+    }
+    panic!("the server did not count: {one}");
 }

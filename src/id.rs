@@ -93,6 +93,8 @@ ids! {
     OccurrenceId = "occ";
     /// An owner known to the built-in issuer.
     OwnerId = "own";
+    /// A release of held tokens that takes a second person.
+    ReleaseId = "rel";
     /// One record of a delivery.
     ReportId = "rep";
     /// One request to the HTTP server.

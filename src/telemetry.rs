@@ -28,20 +28,30 @@ pub mod metric {
     }
 
     metrics! {
-        /// Tokens that may still be revoked before the brake holds {issuer}.
+        /// Tokens that may still be revoked before the brake holds; of issuer `all`, those of all {issuer}.
         BRAKE_BUDGET_REMAINING: Gauge = "stanch_brake_budget_remaining";
+        /// 1 while the brake holds every live token of the issuer; of issuer `all`, of everybody {issuer}.
+        BRAKE_ON: Gauge = "stanch_brake_on";
+        /// Brakes that went on {issuer, cause}.
+        BRAKE_TRIPS_TOTAL: Counter = "stanch_brake_trips_total";
         /// Always 1; says which build runs {version}.
         BUILD_INFO: Gauge = "stanch_build_info";
         /// Deliveries by how they were answered {origin, outcome}.
         DELIVERIES_TOTAL: Counter = "stanch_deliveries_total";
         /// Seconds from the first byte of a delivery to its answer {origin}.
         DELIVERY_DURATION_SECONDS: Histogram = "stanch_delivery_duration_seconds";
+        /// 1 if nothing is revoked and nobody is mailed.
+        DRY_RUN: Gauge = "stanch_dry_run";
         /// Revocations that wait for a person {issuer}.
         HELD_TOKENS: Gauge = "stanch_held_tokens";
+        /// Revocations that wait for a person for longer than the policy allows.
+        HOLDS_OVERDUE: Gauge = "stanch_holds_overdue";
         /// Answers of the HTTP server {route, status}.
         HTTP_RESPONSES_TOTAL: Counter = "stanch_http_responses_total";
         /// Incidents by state {state}.
         INCIDENTS: Gauge = "stanch_incidents";
+        /// 1 while a person keeps the issuer from being called; of issuer `all`, everything {issuer}.
+        ISSUER_PAUSED: Gauge = "stanch_issuer_paused";
         /// Whether calls to an issuer are let through: 0 yes, 1 one at a time, 2 no, 3 no, for it refuses us {issuer}.
         ISSUER_BREAKER_STATE: Gauge = "stanch_issuer_breaker_state";
         /// Seconds that an operation of an issuer took {issuer, operation, outcome}.

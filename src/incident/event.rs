@@ -57,6 +57,10 @@ impl Actor {
 /// What happened. The word is what the database, the API and the pages show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
+    /// A brake lets pass again: a person decided about all that it stopped.
+    BrakeOff,
+    /// A budget was spent; live tokens are held from now on.
+    BrakeOn,
     /// The last trace of the secret was deleted and the purge date set.
     Closed,
     Dismissed,
@@ -67,10 +71,18 @@ pub enum EventKind {
     Opened,
     /// Another report named a token whose incident exists.
     Reported,
+    /// An issuer, or all of them, is not called any more.
+    Paused,
     Purged,
+    /// A second person agreed to a release.
+    ReleaseApproved,
+    /// A release waits for a second person.
+    ReleaseRequested,
+    ReleaseWithdrawn,
     Released,
     /// A token whose incident was over was reported again and is asked about again.
     Reopened,
+    Resumed,
     Retried,
     /// The issuer confirmed that the token is dead.
     Revoked,
@@ -82,15 +94,22 @@ pub enum EventKind {
 impl EventKind {
     pub fn word(&self) -> &'static str {
         match self {
+            Self::BrakeOff => "brake_off",
+            Self::BrakeOn => "brake_on",
             Self::Closed => "closed",
             Self::Dismissed => "dismissed",
             Self::Held => "held",
             Self::Notified(_) => "notified",
             Self::Opened => "opened",
+            Self::Paused => "paused",
             Self::Purged => "purged",
+            Self::ReleaseApproved => "release_approved",
+            Self::ReleaseRequested => "release_requested",
+            Self::ReleaseWithdrawn => "release_withdrawn",
             Self::Released => "released",
             Self::Reopened => "reopened",
             Self::Reported => "reported",
+            Self::Resumed => "resumed",
             Self::Retried => "retried",
             Self::Revoked => "revoked",
             Self::Stuck(_) => "stuck",

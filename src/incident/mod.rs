@@ -13,6 +13,7 @@
 //!    └ judge(unknown): stays open, the job is tried again
 //! ```
 
+pub mod brake;
 mod event;
 mod occurrence;
 mod state;

@@ -323,10 +323,12 @@ macro_rules! words {
     };
 }
 
+pub(super) use words;
+
 /// A stored or typed word that names none of the variants.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a word this version knows")]
-pub struct UnknownWord(String);
+pub struct UnknownWord(pub(super) String);
 
 words!(Outcome { AlreadyDead = "already_dead", Dismissed = "dismissed", NotOurs = "not_ours", Revoked = "revoked" });
 words!(Step { Verify = "verify", Revoke = "revoke", Notify = "notify", Close = "close" });

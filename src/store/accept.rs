@@ -7,19 +7,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
+use super::brake::Trip;
 use super::delivery::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
 use super::seal::SealRing;
-use super::sql::{Bulk, Session, Statement, Value, binds, hex};
-use super::{Error, audit, incident_row, moves, secrets};
+use super::sql::{Bulk, Session, Statement, Value, binds};
+use super::{Error, audit, brake, incident_row, moves, places, secrets};
 use crate::clock::Timestamp;
 use crate::crash;
-use crate::id::{DeliveryId, IncidentId, OccurrenceId};
-use crate::incident::{Actor, Event, EventKind, IllegalMove, Incident, Label, Outcome, Place, State, Verdict};
+use crate::id::{DeliveryId, IncidentId};
+use crate::incident::brake::Policy;
+use crate::incident::{Actor, Event, EventKind, IllegalMove, Incident, Label, Outcome, State, Verdict};
 use crate::token::Fingerprint;
 
 pub(super) struct AcceptWork {
+    pub brake: Arc<Policy>,
     pub delivery: NewDelivery,
     pub seal: Arc<SealRing>,
     pub now: Timestamp,
@@ -70,16 +71,6 @@ static INSERT_REPORTS: Bulk = Bulk::new(
      VALUES {rows}",
 );
 
-static UPSERT_OCCURRENCES: Bulk = Bulk::new(
-    11,
-    "-- occurrences.upsert
-     INSERT INTO occurrences (id, incident_id, origin, place_hash, sent_type, url, source, reports,
-                              first_reported_at, last_reported_at, purge_at)
-     VALUES {rows}
-     ON CONFLICT (incident_id, place_hash) DO UPDATE
-     SET reports = occurrences.reports + excluded.reports, last_reported_at = excluded.last_reported_at",
-);
-
 /// An incident that this delivery touches, and what it does to it.
 struct Touched {
     incident: Incident,
@@ -101,10 +92,10 @@ enum Effect {
     },
 }
 
-pub(super) async fn accept(session: &mut Session, work: &mut AcceptWork) -> Result<Accepted, Error> {
+pub(super) async fn accept(session: &mut Session, work: &mut AcceptWork) -> Result<(Accepted, Vec<Trip>), Error> {
     let delivery = &work.delivery;
     if !insert_delivery(session, delivery).await? {
-        return replay(session, delivery).await;
+        return Ok((replay(session, delivery).await?, Vec::new()));
     }
     let (mut touched, of_token) = touch(session, work).await?;
     for report in &delivery.reports {
@@ -122,12 +113,18 @@ pub(super) async fn accept(session: &mut Session, work: &mut AcceptWork) -> Resu
     let label_of = |report| incident_of(report).and_then(label);
     let labels: Vec<Option<Label>> =
         delivery.reports.iter().map(|report| report.label.or_else(|| label_of(report))).collect();
-    store_occurrences(session, work, incident_of).await?;
+    places::store(session, delivery, work.now, work.purge_at, incident_of).await?;
     store_reports(session, delivery, &labels, incident_of).await?;
-    audit::insert(session, &touched.iter().flat_map(|touched| events(touched, work)).collect::<Vec<_>>()).await?;
+    let mut events: Vec<Event> = touched.iter().flat_map(|touched| events(touched, work)).collect();
+    // Last of all, for it takes the one lock that all who count share.
+    let live = touched.iter_mut().filter(|it| it.effect != Effect::Named && it.incident.state == State::Live);
+    let live = live.map(|it| &mut it.incident).collect();
+    let admission = brake::admit_stored(session, &work.brake, live, &Actor::Delivery(delivery.id), work.now).await?;
+    events.extend(admission.events);
+    audit::insert(session, &events).await?;
     crash::point("accept.before_commit");
     let opened = touched.iter().filter(|it| it.effect == Effect::Opened).map(|it| it.incident.id).collect();
-    Ok(Accepted::Stored { labels, opened })
+    Ok((Accepted::Stored { labels, opened }, admission.trips))
 }
 
 async fn insert_delivery(session: &mut Session, delivery: &NewDelivery) -> Result<bool, Error> {
@@ -294,44 +291,6 @@ async fn store_incidents(session: &mut Session, touched: &mut [Touched], work: &
     moves::place_jobs(session, opened, work.now).await
 }
 
-/// One occurrence for each place of each incident, however often this delivery names it.
-async fn store_occurrences<'a>(
-    session: &mut Session,
-    work: &AcceptWork,
-    incident_of: impl Fn(&NewReport) -> Option<&'a Incident>,
-) -> Result<(), Error> {
-    let delivery = &work.delivery;
-    // A statement must not meet the same row twice, so what repeats is counted first.
-    let mut at: HashMap<(IncidentId, &Place), usize> = HashMap::new();
-    let mut places: Vec<(&Incident, &Place, i64)> = Vec::new();
-    for report in &delivery.reports {
-        let Some(incident) = incident_of(report) else { continue };
-        let index = *at.entry((incident.id, &report.place)).or_insert(places.len());
-        match places.get_mut(index) {
-            Some((_, _, reports)) => *reports += 1,
-            None => places.push((incident, &report.place, 1)),
-        }
-    }
-    let mut values = Vec::with_capacity(places.len() * 11);
-    for (incident, place, reports) in places {
-        let purge_at = matches!(incident.state, State::Closed(_)).then_some(work.purge_at);
-        values.extend(binds![
-            OccurrenceId::generate(work.now),
-            incident.id,
-            delivery.origin.as_str(),
-            place_hash(&delivery.origin, place),
-            place.sent_type.as_str(),
-            place.url.as_str(),
-            place.source.as_str(),
-            reports,
-            delivery.received_at,
-            delivery.received_at,
-            purge_at,
-        ]);
-    }
-    session.insert(&UPSERT_OCCURRENCES, values).await.map(drop)
-}
-
 async fn store_reports<'a>(
     session: &mut Session,
     delivery: &NewDelivery,
@@ -385,16 +344,4 @@ fn read_label(word: &str) -> Result<Label, Error> {
         .into_iter()
         .find(|label| label.word() == word)
         .ok_or_else(|| Error::corrupt("label", "not a word this version knows"))
-}
-
-/// Names a place without bound on its length: SHA-256, each part with its length in front, cut to 128 bits.
-fn place_hash(origin: &str, place: &Place) -> String {
-    let mut hash = Sha256::new();
-    for part in [origin, &place.sent_type, &place.url, &place.source] {
-        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(part);
-    }
-    let mut text = hex(&hash.finalize());
-    text.truncate(32);
-    text
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::accept::{AcceptWork, accept};
-use super::{Error, Store};
+use super::{Error, Store, brake};
 use crate::clock::Timestamp;
 use crate::id::{DeliveryId, IncidentId};
 use crate::incident::{IssuerName, Label, Place, Verdict};
@@ -67,7 +67,10 @@ impl Store {
     pub async fn accept(&self, delivery: NewDelivery) -> Result<Accepted, Error> {
         let now = self.clock.now();
         let purge_at = now.plus(self.keep_reports_for);
-        let work = AcceptWork { delivery, seal: Arc::clone(&self.seal), now, purge_at };
-        self.write(work, |session, work| Box::pin(accept(session, work))).await
+        let (brake, seal) = (Arc::clone(&self.brake), Arc::clone(&self.seal));
+        let work = AcceptWork { brake, delivery, seal, now, purge_at };
+        let (accepted, trips) = self.write(work, |session, work| Box::pin(accept(session, work))).await?;
+        brake::tell(&trips);
+        Ok(accepted)
     }
 }

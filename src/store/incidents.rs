@@ -3,10 +3,10 @@
 use serde_json::Value as Json;
 
 use super::sql::{Row, Session, Statement, Value, binds};
-use super::{Error, Store, audit, incident_row, moves};
+use super::{Error, Store, audit, brake, incident_row, moves};
 use crate::clock::Timestamp;
 use crate::id::{EventId, IncidentId};
-use crate::incident::{Actor, Event, IllegalMove, Incident, Occurrence, Place};
+use crate::incident::{Actor, Event, IllegalMove, Incident, Occurrence, Place, State};
 
 /// An audit event as it is shown.
 #[derive(Clone, Debug)]
@@ -103,6 +103,9 @@ async fn intervene(session: &mut Session, work: &mut Intervention) -> Result<Inc
         event.actor = work.actor.clone();
     }
     moves::store(session, &mut incident, work.now, work.purge_at).await?;
+    if !matches!(incident.state, State::Held { .. }) {
+        events.extend(brake::let_go(session, &[incident.id], &work.actor, work.now).await?);
+    }
     audit::insert(session, &events).await?;
     Ok(incident)
 }

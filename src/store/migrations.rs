@@ -29,6 +29,12 @@ const FILES: &[Files] = &[
         sqlite: include_str!("../../migrations/sqlite/0002_tokens.sql"),
     },
     Files {
+        version: 3,
+        name: "brake",
+        postgres: include_str!("../../migrations/postgres/0003_brake.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0003_brake.sql"),
+    },
+    Files {
         version: 5,
         name: "operations",
         postgres: include_str!("../../migrations/postgres/0005_operations.sql"),

@@ -9,20 +9,26 @@
 mod accept;
 mod attention;
 mod audit;
+mod brake;
+mod change;
 mod committer;
+mod controls;
 mod delivery;
 mod error;
+mod holds;
 mod incident_list;
 mod incident_row;
 mod incidents;
 mod issuer_health;
 mod jobs;
 mod keys;
+mod ledger;
 mod migrations;
 mod moves;
 mod notices;
 mod origins;
 mod page;
+mod places;
 mod pool;
 mod postgres;
 mod queue;
@@ -44,12 +50,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use attention::{NeedsHuman, WaitingIncidents};
+pub use change::{Change, ChangeFilter, Changed, MOST, Moved, Order, Preview, Selection};
+pub use controls::{Pause, Paused};
 pub use delivery::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
 pub use error::{Error, OpenError};
+pub use holds::{DecisionError, Held, HeldGroup, Overdue, ReleaseRequest};
 pub use incident_list::{Count, IncidentFilter};
 pub use incidents::StoredEvent;
 pub use issuer_health::IssuerHealth;
 pub use jobs::{Attempt, Claim, Claimed, QueueDepth};
+pub use ledger::{Budget, On};
 pub use notices::{Composed, Notice, NoticeItem};
 pub use origins::KeyList;
 pub use page::{Cursor, InvalidCursor, MAX_PAGE, Page, PageRequest};
@@ -67,6 +77,7 @@ pub use tokens::{
 };
 
 use crate::clock::Clock;
+use crate::incident::brake::Policy;
 use pool::{Body, Pool};
 use sql::{Session, Statement};
 use wake::Wake;
@@ -85,6 +96,7 @@ pub struct Settings {
 /// The database of one installation. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
+    brake: Arc<Policy>,
     clock: Clock,
     keep_reports_for: Duration,
     pool: Pool,
@@ -111,7 +123,8 @@ impl Store {
         let keep_reports_for = settings.keep_reports_for;
         // Unknown what the process before left there.
         let remembers_erased = Arc::new(AtomicBool::new(true));
-        let store = Self { clock, keep_reports_for, pool, remembers_erased, seal: Arc::new(seal), wake };
+        let brake = Arc::new(Policy::default());
+        let store = Self { brake, clock, keep_reports_for, pool, remembers_erased, seal: Arc::new(seal), wake };
         if let Err(error) = store.check_seal_keys().await {
             store.close().await;
             return Err(error);

@@ -1,9 +1,13 @@
 //! Settling: the result of a step, in one transaction with its next job and its audit events.
 
+use std::sync::Arc;
+
+use super::brake::Trip;
 use super::sql::{Session, Statement, binds};
-use super::{Claimed, Error, Store, audit, incident_row, moves};
+use super::{Claimed, Error, Store, audit, brake, incident_row, moves};
 use crate::clock::Timestamp;
 use crate::id::{IncidentId, JobId, LeaseToken};
+use crate::incident::brake::Policy;
 use crate::incident::{Actor, Event, EventKind, Incident, IssuedToken, IssuerName, State, Verdict};
 
 /// The result of a step: one legal move, its next job, its audit events.
@@ -22,11 +26,14 @@ pub struct Settlement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     Done,
+    /// The brake held the token that was found live.
+    Held,
     /// Another incident of the same issued token was revoked first: this one was settled as already dead instead.
     Shared,
 }
 
 struct SettleWork {
+    brake: Arc<Policy>,
     job_id: JobId,
     lease: LeaseToken,
     before: Incident,
@@ -75,6 +82,7 @@ impl Store {
     pub async fn settle(&self, claimed: &Claimed, settlement: Settlement) -> Result<Settled, Error> {
         let now = self.clock.now();
         let work = SettleWork {
+            brake: Arc::clone(&self.brake),
             job_id: claimed.job_id,
             lease: claimed.lease,
             before: claimed.incident.clone(),
@@ -82,11 +90,13 @@ impl Store {
             settlement,
             now,
         };
-        self.write(work, |session, work| Box::pin(settle(session, work))).await
+        let (settled, trips) = self.write(work, |session, work| Box::pin(settle(session, work))).await?;
+        brake::tell(&trips);
+        Ok(settled)
     }
 }
 
-async fn settle(session: &mut Session, work: &mut SettleWork) -> Result<Settled, Error> {
+async fn settle(session: &mut Session, work: &mut SettleWork) -> Result<(Settled, Vec<Trip>), Error> {
     let mut incident = work.settlement.incident.clone();
     // The fence is the version that was claimed, whatever the caller made of its copy.
     incident.version = work.before.version;
@@ -101,11 +111,21 @@ async fn settle(session: &mut Session, work: &mut SettleWork) -> Result<Settled,
         share(&mut events, &incident, other, work.now);
         settled = Settled::Shared;
     }
+    let mut trips = Vec::new();
+    if incident.state == State::Live && work.before.state == State::Open {
+        let actor = events.first().map_or_else(|| Actor::Worker(String::new()), |event| event.actor.clone());
+        let admission = brake::admit(session, &work.brake, &mut [&mut incident], &actor, work.now).await?;
+        if !admission.held.is_empty() {
+            settled = Settled::Held;
+        }
+        events.extend(admission.events);
+        trips = admission.trips;
+    }
     incident_row::update(session, &mut incident).await?;
     follow_up(session, work.job_id, work.lease, &incident, work.settlement.next_due_at, work.now).await?;
     moves::finish(session, &incident, work.purge_at).await?;
     audit::insert(session, &events).await?;
-    Ok(settled)
+    Ok((settled, trips))
 }
 
 /// Puts the next job in the place of the one under lease, or ends it.

@@ -5,6 +5,7 @@
 mod db;
 mod given;
 
+mod brake;
 mod commits;
 mod delivery;
 mod incidents;

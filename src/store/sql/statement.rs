@@ -12,7 +12,8 @@ use sqlx::AssertSqlSafe;
 /// - `{in $1}`: is one of the texts in the JSON list `$1`;
 /// - `{pairs $1}`: the rows of two texts in the JSON list of lists `$1`;
 /// - `{claimable: CONDITION}`: is one of the jobs that meet the condition and that no other claim is taking just now,
-///   except the steps of the list `$7` and those that call an issuer of the list `$5`, the oldest `$6` of them;
+///   except the steps of the list `$7`, those that call an issuer of the list `$5`, and what a person paused; the
+///   oldest `$6` of them;
 /// - `{lock}`: lock the rows that are read; SQLite has one writer and needs none;
 /// - `{plain COLUMN}`: the column, which SQLite is not to look for in an index: it has no statistics to choose by.
 ///   PostgreSQL has them and chooses;
@@ -114,6 +115,9 @@ fn render(text: &str, dialect: Dialect) -> String {
             "SELECT id FROM jobs WHERE {condition} \
              AND NOT (step IN ('verify', 'revoke') AND COALESCE(issuer, '') {{in $5}}) \
              AND NOT (step {{in $7}}) \
+             AND NOT (step IN ('verify', 'revoke') AND issuer IS NOT NULL \
+                      AND EXISTS (SELECT 1 FROM pauses WHERE pauses.issuer = jobs.issuer)) \
+             AND NOT (step <> 'close' AND EXISTS (SELECT 1 FROM pauses WHERE pauses.issuer = '*')) \
              ORDER BY due_at LIMIT $6"
         );
         match dialect {

@@ -127,7 +127,7 @@ macro_rules! bind_ids {
     )*};
 }
 
-bind_ids!(DeliveryId, EventId, IncidentId, JobId, LeaseToken, NoticeId, OccurrenceId, OwnerId, TokenId);
+bind_ids!(DeliveryId, EventId, IncidentId, JobId, LeaseToken, NoticeId, OccurrenceId, OwnerId, ReleaseId, TokenId);
 
 #[cfg(test)]
 mod tests {

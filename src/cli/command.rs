@@ -50,7 +50,7 @@ impl Command {
             Self::Init(command) => command.run(context),
             Self::Keys(command) => wait_for(command.run(context)),
             #[cfg(feature = "scan")]
-            Self::Search(command) => command.run(),
+            Self::Search(command) => command.run(context),
             Self::Send(args) => wait_for(send::run(*args, context)),
             Self::Token(command) => wait_for(command.run(context)),
             Self::Serve(command) => wait_for(command.run(context)),
@@ -60,7 +60,7 @@ impl Command {
 }
 
 /// Runs a command to its end. One runtime per process: the database's background tasks live in it.
-fn wait_for(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+pub(super) fn wait_for<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("no threads can be started")?.block_on(command)
 }

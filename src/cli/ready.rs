@@ -1,6 +1,7 @@
 //! From the configuration to ready values: what `serve`, `work` and the operator's commands are made of.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ use crate::issuer::{Guard, Issuers};
 use crate::notice::Mailer;
 use crate::recognize::Recognizer;
 use crate::store::{OpenError, Store};
+use crate::token::catalogue::Kind;
 use crate::token::{FingerprintRing, KindId, catalogue, pat};
 
 /// Opens every key and credential once, to tell all that is wrong with them at the same time.
@@ -61,13 +63,37 @@ pub fn origins(config: &Config) -> anyhow::Result<Vec<Origin>> {
 pub fn recognizer(config: &Config) -> anyhow::Result<Recognizer> {
     let claimed: Vec<KindId> = config.issuer.elsewhere.values().flat_map(Elsewhere::kinds).collect();
     let mut builder = Recognizer::builder().accept_context_kinds(&claimed);
-    if config.issuer.builtin.enabled {
-        builder = builder.with_pat_prefix(&config.issuer.builtin.prefix);
-    }
-    for kind in config.kind.all() {
+    for kind in own_kinds(config)? {
         builder = builder.with_kind(kind);
     }
     builder.build().context("the kinds of token cannot be searched for").hint("correct `[kind.…]` in the configuration")
+}
+
+/// The kinds of the built-in issuer, and those that this installation names itself.
+pub fn own_kinds(config: &Config) -> anyhow::Result<Vec<Kind>> {
+    let mut kinds = Vec::new();
+    if config.issuer.builtin.enabled {
+        let kind = pat::kind(&config.issuer.builtin.prefix);
+        kinds.push(kind.map_err(|bad| anyhow::anyhow!("the token prefix is not usable: {}", bad.0))?);
+    }
+    kinds.extend(config.kind.all());
+    Ok(kinds)
+}
+
+/// The kinds that only our own database knows about.
+pub fn builtin_kinds(config: &Config) -> Vec<KindId> {
+    if config.issuer.builtin.enabled { vec![KindId::new(pat::KIND)] } else { Vec::new() }
+}
+
+/// Refuses to go on where opening the database would make one.
+pub fn require_database(config: &Config) -> anyhow::Result<()> {
+    let settings = config.database.settings(config.work.keep_reports.0)?;
+    let file = settings.url.strip_prefix("sqlite:").map(|path| Path::new(path.trim_start_matches("//")));
+    match file {
+        Some(file) if !file.exists() => Err(anyhow::anyhow!("there is no database at `{}`", file.display()))
+            .hint("run this where the service's data folder is, or name it with `--data`"),
+        _ => Ok(()),
+    }
 }
 
 /// The issuers by the kinds they claim: the built-in one, and those elsewhere, each behind its guard.
@@ -76,11 +102,23 @@ pub fn issuers(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<
     if config.issuer.builtin.enabled {
         issuers.add(Arc::new(Builtin::new(store.clone(), clock.clone())), [KindId::new(pat::KIND)]);
     }
+    add_elsewhere(&mut issuers, config, clock)?;
+    Ok(issuers)
+}
+
+/// The issuers elsewhere alone: no database is opened for them.
+pub fn issuers_elsewhere(config: &Config, clock: &Clock) -> anyhow::Result<Issuers> {
+    let mut issuers = Issuers::default();
+    add_elsewhere(&mut issuers, config, clock)?;
+    Ok(issuers)
+}
+
+fn add_elsewhere(issuers: &mut Issuers, config: &Config, clock: &Clock) -> anyhow::Result<()> {
     for (name, elsewhere) in &config.issuer.elsewhere {
         let inner = Arc::new(issuer(config, name, elsewhere, clock)?);
         issuers.add(Arc::new(Guard::new(inner, elsewhere.guard(), clock.clone())), elsewhere.kinds());
     }
-    Ok(issuers)
+    Ok(())
 }
 
 /// What carries mail to the owners.

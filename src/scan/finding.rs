@@ -3,6 +3,7 @@
 //! A finding is made from a sighting and keeps nothing of the token but what may be shown: its id, its masked form and
 //! what it says about itself. Only a scan that is told to ask issuers keeps the token as well, as a [`Secret`].
 
+use super::asked::Asked;
 use super::decode::Encoding;
 use super::facts::{self, Checksum, Fact};
 use super::lines::Position;
@@ -35,6 +36,8 @@ pub struct Finding {
     pub encodings: Vec<Encoding>,
     pub masked: Masked,
     pub facts: Vec<Fact>,
+    /// What its issuer said, if it was asked.
+    pub asked: Option<Box<Asked>>,
     /// The token, if an issuer is to be asked.
     pub secret: Option<Secret>,
 }
@@ -126,6 +129,7 @@ impl Finding {
             encodings: sighting.encodings.clone(),
             masked: Masked::of(kind, &sighting.text),
             facts: facts::of(kind, &sighting.text, now),
+            asked: None,
             secret: (secrets == Secrets::Kept).then(|| Secret::new(sighting.text.to_vec())),
         })
     }

@@ -12,6 +12,7 @@
 //! same findings in the same order, however many threads took part.
 
 mod archive;
+mod asked;
 mod authorship;
 mod changes;
 mod coverage;
@@ -37,6 +38,7 @@ mod suppress;
 mod text;
 mod tree;
 
+pub use asked::{Asked, Revocation, Verdict};
 pub use coverage::{Coverage, Gap, GapCount, Gaps};
 pub use decode::Encoding;
 pub use facts::{Checksum, Fact};

@@ -39,11 +39,13 @@ pub struct Suppressed {
     pub inline: u64,
     pub ignore_file: u64,
     pub baseline: u64,
+    /// Not wanted, by what their issuer said of them.
+    pub verdict: u64,
 }
 
 impl Suppressed {
     pub fn total(self) -> u64 {
-        self.inline + self.ignore_file + self.baseline + self.earlier
+        self.inline + self.ignore_file + self.baseline + self.earlier + self.verdict
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use reqwest::Url;
 
 use super::stream::Repeat;
@@ -53,6 +53,7 @@ impl Courier {
         let request = self.client.request(message.method, self.url.clone()).headers(message.headers).body(body);
         let mut response = request.send().await.map_err(|error| Failure::of(&error))?;
         let status = response.status();
+        let retry_after = retry_after(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| Failure::of(&error))? {
             body.extend_from_slice(&chunk);
@@ -60,8 +61,13 @@ impl Courier {
                 return Err(Failure::TooLong);
             }
         }
-        Ok(Answer { status, body: body.into(), took: began.elapsed() })
+        Ok(Answer { status, body: body.into(), retry_after, took: began.elapsed() })
     }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// Labels for 10,000 records are 1.5 MiB; a receiver that says more has lost its way.
@@ -71,6 +77,8 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 pub struct Answer {
     pub status: StatusCode,
     pub body: Bytes,
+    /// How long the receiver wants to be left alone (RFC 9110 section 10.2.3), where it says so in seconds.
+    pub retry_after: Option<Duration>,
     pub took: Duration,
 }
 

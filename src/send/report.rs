@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn only_what_was_accepted_counts_as_achieved() {
         let mut tally = Tally::default();
-        let answer = |status| Ok(Answer { status, body: Bytes::from_static(b"[]"), took: Duration::ZERO });
+        let answer =
+            |status| Ok(Answer { status, body: Bytes::from_static(b"[]"), retry_after: None, took: Duration::ZERO });
         let mut add = |outcome: Result<Answer, Failure>| {
             let mut one = Tally::default();
             one.exchange(&outcome, 10, 100, Duration::from_millis(5), Duration::from_millis(3), Duration::from_secs(2));

@@ -36,6 +36,6 @@ pub enum Confidence {
     Shape,
     /// A checksum or a decodable structure fits.
     Checksum,
-    /// The issuer itself said that the token is its own.
+    /// The issuer itself said that it would take the token now.
     Verified,
 }

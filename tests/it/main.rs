@@ -49,5 +49,7 @@ mod no_secret_at_rest;
 mod on_time_and_gone;
 mod outage;
 mod revoke_first;
+#[cfg(feature = "scan")]
+mod scan_asks;
 mod sentinel;
 mod unknown_is_not_dead;

@@ -9,6 +9,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use ignore::overrides::OverrideBuilder;
 
+use super::ask::{self, AskArgs};
 use super::choose::Choose;
 use crate::cli::Usage;
 use crate::clock::Clock;
@@ -18,7 +19,8 @@ use crate::scan::{ArchiveLimits, Baseline, History, IgnoreFile, Ignored, Inline,
 use crate::token::{Confidence, KindId, catalogue};
 
 pub const AFTER_HELP: &str = "\
-Exit codes: 0 clean and complete, 1 tokens found, 2 wrong usage, 3 nothing found but something was not read.
+Exit codes: 0 clean and complete, 1 tokens found, 2 wrong usage, 3 nothing found but something was not read,
+4 an issuer or a receiver that was to be asked or told did not answer.
 Comments that suppress a finding on their line: stanch:ignore, gitleaks:allow, betterleaks:allow, trufflehog:ignore,
 kingfisher:ignore, pragma: allowlist secret. On the next line: stanch:ignore-next-line.
 Files: .stanchignore and .gitleaksignore in the working folder hold finding ids, or patterns as in .gitignore.";
@@ -134,6 +136,9 @@ pub struct ScanArgs {
     #[arg(long, help_heading = "Report")]
     pub(super) allow_partial: bool,
 
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+
     // What people type by habit, and what is so anyway: reports are masked, there is no banner, nobody is asked.
     #[arg(long, hide = true, num_args = 0.., require_equals = true, value_name = "PERCENT")]
     redact: Vec<u8>,
@@ -151,6 +156,8 @@ enum MinConfidence {
     Shape,
     /// Its checksum or structure fits
     Checksum,
+    /// Its issuer says that it is live; needs --verify
+    Verified,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -206,7 +213,8 @@ impl ScanArgs {
     }
 
     /// Everything a scan needs, or what is wrong with what was typed.
-    pub(super) fn plan(&self) -> anyhow::Result<Plan> {
+    /// `own` are kinds of this installation.
+    pub(super) fn plan(&self, own: Vec<catalogue::Kind>) -> anyhow::Result<Plan> {
         let targets: Vec<_> = self
             .targets
             .iter()
@@ -214,13 +222,14 @@ impl ScanArgs {
             .collect();
         let archives =
             ArchiveLimits { depth: self.max_archive_depth, bytes: self.max_archive_size, ..ArchiveLimits::default() };
-        let defaults = Plan::new(targets, Arc::new(self.recognizer()?), Clock::system());
+        let defaults = Plan::new(targets, Arc::new(self.recognizer(own)?), Clock::system());
         Ok(Plan {
             choice: self.choose.choice()?,
             lfs: self.choose.lfs(),
             min_confidence: match self.min_confidence {
-                MinConfidence::Shape => Confidence::Shape,
                 MinConfidence::Checksum => Confidence::Checksum,
+                // What an issuer says is known after the scan.
+                MinConfidence::Shape | MinConfidence::Verified => Confidence::Shape,
             },
             decode_depth: self.max_decode_depth,
             archives,
@@ -238,8 +247,23 @@ impl ScanArgs {
         })
     }
 
-    fn recognizer(&self) -> anyhow::Result<Recognizer> {
-        recognizer(&self.rule, &self.exclude_rule, self.config.as_deref())
+    /// How sure a finding must be to be told.
+    pub(super) fn least(&self) -> Confidence {
+        match self.min_confidence {
+            MinConfidence::Shape => Confidence::Shape,
+            MinConfidence::Checksum => Confidence::Checksum,
+            MinConfidence::Verified => Confidence::Verified,
+        }
+    }
+
+    /// The file named with `--config`.
+    #[cfg(feature = "server")]
+    pub(super) fn named(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    fn recognizer(&self, own: Vec<catalogue::Kind>) -> anyhow::Result<Recognizer> {
+        recognizer_with(own, &self.rule, &self.exclude_rule, self.config.as_deref())
     }
 
     fn paths(&self) -> anyhow::Result<ignore::overrides::Override> {
@@ -272,12 +296,21 @@ impl ScanArgs {
 
 /// The recognizer of the kinds that were asked for.
 pub fn recognizer(only: &[String], without: &[String], config: Option<&Path>) -> anyhow::Result<Recognizer> {
+    recognizer_with(Vec::new(), only, without, config)
+}
+
+/// The same with kinds of this installation.
+fn recognizer_with(
+    mut own: Vec<catalogue::Kind>,
+    only: &[String],
+    without: &[String],
+    config: Option<&Path>,
+) -> anyhow::Result<Recognizer> {
     let mut builder = Recognizer::builder();
-    let own = config.map(|path| -> anyhow::Result<_> {
+    if let Some(path) = config.filter(|path| !ask::is_service(path)) {
         let text = read(path)?;
-        Ok(rules::read(&text).map_err(|bad| Usage(format!("{bad}: `{}`", path.display())))?)
-    });
-    let own = own.transpose()?.unwrap_or_default();
+        own.extend(rules::read(&text).map_err(|bad| Usage(format!("{bad}: `{}`", path.display())))?);
+    }
     if !only.is_empty() {
         builder = builder.only(&named(only, &own)?);
     }

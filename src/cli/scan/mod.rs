@@ -6,8 +6,10 @@
 //! | 1 | tokens were found |
 //! | 2 | wrong usage, or a file of ours that makes no sense |
 //! | 3 | no token was found, but something was not read |
+//! | 4 | an issuer or a receiver that was to be asked or told did not answer; what was found is in the report |
 
 mod args;
+mod ask;
 mod choose;
 mod rules;
 mod shell;
@@ -20,11 +22,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 
+#[cfg(feature = "server")]
+use super::Context;
 use super::{HintExt as _, out};
 use crate::scan::report::{self, Colour, Detail};
 use crate::scan::{Baseline, Outcome};
 pub use args::ScanArgs;
 use args::{Fail, Tint};
+use ask::{Answered, Ask};
 
 /// The commands that need no service.
 #[derive(Subcommand)]
@@ -42,9 +47,12 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, #[cfg(feature = "server")] context: &Context) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Scan(args) => scan(&args),
+            #[cfg(feature = "server")]
+            Self::Scan(args) => scan(&args, Ask::ready(&args.ask, args.named(), args.least(), context)?),
+            #[cfg(not(feature = "server"))]
+            Self::Scan(args) => scan(&args, Ask::ready(&args.ask, args.least())?),
             Self::Rules(command) => command.run(),
             Self::Completions(command) => Ok(command.run()),
             Self::Man(command) => command.run(),
@@ -52,9 +60,11 @@ impl Command {
     }
 }
 
-fn scan(args: &ScanArgs) -> anyhow::Result<ExitCode> {
-    let plan = args.plan()?;
-    let outcome = crate::scan::run(&plan).map_err(|error| super::Usage(with_causes(&error)))?;
+fn scan(args: &ScanArgs, ask: Ask) -> anyhow::Result<ExitCode> {
+    let mut plan = args.plan(ask.kinds()?)?;
+    plan.secrets = ask.secrets();
+    let mut outcome = crate::scan::run(&plan).map_err(|error| super::Usage(with_causes(&error)))?;
+    let answered = ask.answer(&mut outcome, &plan)?;
     if let Some(path) = &args.update_baseline {
         update_baseline(path, &outcome, &plan.baseline)?;
     }
@@ -64,7 +74,7 @@ fn scan(args: &ScanArgs) -> anyhow::Result<ExitCode> {
     if !is_left {
         told.context("the report cannot be written").hint("check that its folder exists and has room")?;
     }
-    Ok(code(&outcome, args))
+    Ok(code(&outcome, answered, args))
 }
 
 /// The error and what caused it, in one line.
@@ -113,8 +123,12 @@ fn update_baseline(path: &Path, outcome: &Outcome, known: &Baseline) -> anyhow::
     Ok(())
 }
 
-fn code(outcome: &Outcome, args: &ScanArgs) -> ExitCode {
+fn code(outcome: &Outcome, answered: Answered, args: &ScanArgs) -> ExitCode {
     const INCOMPLETE: u8 = 3;
+    const UNANSWERED: u8 = 4;
+    if answered == Answered::Some {
+        return ExitCode::from(UNANSWERED);
+    }
     let counts = match args.fail {
         Fail::Any => !outcome.findings.is_empty(),
         Fail::Checksum => {

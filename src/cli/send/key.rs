@@ -41,7 +41,7 @@ impl Command {
 }
 
 /// Reads a private key.
-pub(super) fn read(file: &Path) -> anyhow::Result<KeyPair> {
+pub fn read(file: &Path) -> anyhow::Result<KeyPair> {
     let shown = file.display();
     let pem = std::fs::read_to_string(file)
         .map(Zeroizing::new)

@@ -22,6 +22,8 @@ use rand::rngs::{StdRng, SysRng};
 use reqwest::Url;
 use reqwest::header::HeaderName;
 
+pub use key::read as read_key;
+
 use super::{Context as Started, HintExt as _, Usage, out};
 use crate::config::{Size, Span};
 use crate::send::{Corruption, Courier, Fault, HeaderNames, KeyList, KeyPair, KeyServer, Signer};

@@ -6,7 +6,10 @@ use super::super::run::Outcome;
 use super::{confidence, place, severity};
 
 pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
-    write!(out, "id,kind,issuer,severity,confidence,checksum,masked,path,line,column,offset,commit,author\r\n")?;
+    write!(
+        out,
+        "id,kind,issuer,severity,confidence,checksum,masked,path,line,column,offset,commit,author,verified\r\n"
+    )?;
     for finding in &outcome.findings {
         let commit = finding.commit();
         let cells = [
@@ -23,6 +26,7 @@ pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
             finding.offset.to_string(),
             commit.map(|commit| commit.id.clone()).unwrap_or_default(),
             commit.map(|commit| crate::redact::inert(&commit.author, 120)).unwrap_or_default(),
+            finding.verdict().map(|verdict| verdict.name().to_owned()).unwrap_or_default(),
         ];
         let row: Vec<_> = cells.iter().map(|cell| escape(cell)).collect();
         write!(out, "{}\r\n", row.join(","))?;

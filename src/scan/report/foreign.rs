@@ -39,7 +39,7 @@ fn gitleaks_finding(finding: &Finding) -> Value {
         "Email": commit.email,
         "Date": date(commit.authored_at),
         "Message": commit.summary,
-        "Tags": [],
+        "Tags": finding.verdict().map(|verdict| format!("verified:{}", verdict.name())).into_iter().collect::<Vec<_>>(),
         "Fingerprint": fingerprint,
     })
 }
@@ -65,8 +65,9 @@ fn trufflehog_finding(finding: &Finding) -> Value {
         } }),
         None => json!({ "Filesystem": { "file": file, "line": finding.position.line } }),
     };
-    let extra: serde_json::Map<_, _> =
+    let mut extra: serde_json::Map<_, _> =
         finding.facts.iter().map(|fact| (fact.name.to_owned(), json!(fact.value))).collect();
+    extra.extend(finding.verdict().map(|verdict| ("verified".to_owned(), json!(verdict.name()))));
     json!({
         "SourceMetadata": { "Data": data },
         "SourceName": "stanch",
@@ -75,6 +76,7 @@ fn trufflehog_finding(finding: &Finding) -> Value {
         "Verified": confidence(finding.confidence) == "verified",
         "Raw": finding.masked.as_str(),
         "Redacted": finding.masked.as_str(),
+        "VerificationError": finding.asked.as_ref().map(|asked| &asked.why).filter(|why| !why.is_empty()),
         "ExtraData": extra,
     })
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::super::run::Outcome;
-use super::{count, place};
+use super::{count, place, said};
 use crate::token::catalogue::Severity;
 
 pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
@@ -13,7 +13,9 @@ pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
             Severity::Medium => "warning",
             Severity::Info | Severity::Low => "notice",
         };
-        let message = format!("{} of {}: {} ({})", finding.name, finding.issuer, finding.masked.as_str(), finding.id);
+        let said = said(finding).map(|said| format!(", {said}")).unwrap_or_default();
+        let message =
+            format!("{} of {}: {} ({}){said}", finding.name, finding.issuer, finding.masked.as_str(), finding.id);
         writeln!(
             out,
             "::{command} file={},line={},col={},title={}::{}",

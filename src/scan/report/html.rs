@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::super::run::Outcome;
 use super::xml::escape;
-use super::{confidence, count, place, severity};
+use super::{confidence, count, place, said, severity};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;\
 color:#1b1f24;background:#fff}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .6rem;\
@@ -59,6 +59,7 @@ fn table(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     )?;
     for finding in &outcome.findings {
         let word = severity(finding.severity);
+        let asked: Vec<_> = said(finding).into_iter().collect();
         let facts: Vec<_> = finding.facts.iter().map(|fact| format!("{}: {}", fact.name, fact.value)).collect();
         writeln!(
             out,
@@ -68,7 +69,7 @@ fn table(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
             escape(&place(finding)),
             finding.position.line,
             finding.position.column,
-            escape(&[vec![confidence(finding.confidence).to_owned()], facts].concat().join("; ")),
+            escape(&[vec![confidence(finding.confidence).to_owned()], asked, facts].concat().join("; ")),
             finding.id
         )?;
     }

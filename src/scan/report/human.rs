@@ -6,9 +6,8 @@ use super::super::coverage::Gaps;
 use super::super::facts::Checksum;
 use super::super::finding::Finding;
 use super::super::run::Outcome;
-use super::{Colour, Detail, confidence, count, place, severity};
+use super::{Colour, Detail, confidence, count, place, said, severity};
 use crate::redact::inert;
-use crate::token::Confidence;
 use crate::token::catalogue::Severity;
 
 pub fn write(outcome: &Outcome, detail: Detail, colour: Colour, out: &mut dyn Write) -> io::Result<()> {
@@ -37,13 +36,13 @@ pub fn write(outcome: &Outcome, detail: Detail, colour: Colour, out: &mut dyn Wr
 
 fn line(finding: &Finding, width: usize, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
     let at = format!("{}:{}", finding.position.line, finding.position.column);
-    let grade = match (finding.confidence, finding.checksum) {
-        (Confidence::Verified, _) => "verified",
-        (_, Checksum::Good) => "checksum good",
-        (_, Checksum::Bad) => "checksum bad",
-        (_, Checksum::None) => "shape only",
+    let grade = match finding.checksum {
+        Checksum::Good => "checksum good",
+        Checksum::Bad => "checksum bad",
+        Checksum::None => "shape only",
     };
-    let mut notes = vec![grade.to_owned()];
+    let mut notes: Vec<_> = said(finding).into_iter().collect();
+    notes.push(grade.to_owned());
     if !finding.encodings.is_empty() {
         let names: Vec<_> = finding.encodings.iter().map(|encoding| encoding.name()).collect();
         notes.push(format!("in {}", names.join(", ")));
@@ -82,6 +81,12 @@ fn details(finding: &Finding, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
     say("id", finding.id.as_str())?;
     say("kind", &format!("{} ({})", finding.kind, finding.issuer))?;
     say("confidence", confidence(finding.confidence))?;
+    if let Some(asked) = &finding.asked {
+        say("asked", &inert(&asked.issuer, 80))?;
+        if !asked.why.is_empty() {
+            say("no answer", &inert(&asked.why, 200))?;
+        }
+    }
     for fact in &finding.facts {
         say(fact.name, &fact.value)?;
     }
@@ -122,6 +127,7 @@ fn summary(outcome: &Outcome, detail: Detail, ink: Ink, out: &mut dyn Write) -> 
             (suppressed.earlier, "there before"),
             (suppressed.ignore_file, "in the ignore file"),
             (suppressed.inline, "by a comment"),
+            (suppressed.verdict, "by what their issuer said"),
         ];
         let told: Vec<_> =
             each.iter().filter(|(number, _)| *number > 0).map(|(number, who)| format!("{number} {who}")).collect();

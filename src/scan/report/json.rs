@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::super::asked::{Revocation, Verdict};
 use super::super::coverage::{Coverage, Gaps};
 use super::super::finding::Finding;
 use super::super::provenance::{Commit, Source};
@@ -76,6 +77,10 @@ pub fn finding(finding: &Finding) -> Value {
         "length": finding.len,
         "encodings": encodings,
         "facts": facts,
+        "verified": finding.verdict().map(Verdict::name),
+        "verified_by": finding.asked.as_ref().map(|asked| &asked.issuer),
+        "unknown_because": finding.asked.as_ref().map(|asked| &asked.why).filter(|why| !why.is_empty()),
+        "revoked": finding.asked.as_ref().and_then(|asked| asked.revocation).map(Revocation::name),
         "commit": finding.commit().map(commit),
     })
 }
@@ -125,5 +130,6 @@ fn suppressed(outcome: &Outcome) -> Value {
         "earlier": outcome.suppressed.earlier,
         "ignore_file": outcome.suppressed.ignore_file,
         "inline": outcome.suppressed.inline,
+        "verdict": outcome.suppressed.verdict,
     })
 }

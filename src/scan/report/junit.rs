@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::super::run::Outcome;
 use super::xml::escape;
-use super::{place, severity};
+use super::{place, said, severity};
 
 pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     let (failures, errors) = (outcome.findings.len(), outcome.coverage.gaps.iter().count());
@@ -15,7 +15,8 @@ pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  <testsuite name=\"stanch\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">")?;
     for finding in &outcome.findings {
         let place = format!("{}:{}:{}", place(finding), finding.position.line, finding.position.column);
-        let message = format!("{} of {}", finding.name, finding.issuer);
+        let said = said(finding).map(|said| format!(", {said}")).unwrap_or_default();
+        let message = format!("{} of {}{said}", finding.name, finding.issuer);
         writeln!(out, "    <testcase classname=\"{}\" name=\"{}\">", escape(finding.kind.as_str()), escape(&place))?;
         writeln!(
             out,

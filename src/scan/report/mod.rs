@@ -73,6 +73,13 @@ fn place(finding: &super::Finding) -> String {
     crate::redact::inert(&finding.provenance.shown(), MAX_PATH)
 }
 
+/// What the issuer said of the token and did to it, in words. `None` if nobody was asked.
+fn said(finding: &super::Finding) -> Option<String> {
+    let asked = finding.asked.as_ref()?;
+    let verdict = asked.verdict.words();
+    Some(asked.revocation.map_or_else(|| verdict.to_owned(), |done| format!("{verdict}, {}", done.words())))
+}
+
 /// `1 file`, `2 files`.
 fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::finding::Finding;
 use super::super::run::Outcome;
-use super::{json, severity};
+use super::{json, said, severity};
 use crate::token::catalogue::Severity;
 
 pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
@@ -67,11 +67,12 @@ fn result(finding: &Finding) -> Value {
     region["byteOffset"] = finding.offset.into();
     region["byteLength"] = finding.len.into();
     let text = format!(
-        "{} of {} ({}), severity {}",
+        "{} of {} ({}), severity {}{}",
         finding.name,
         finding.issuer,
         finding.masked.as_str(),
-        severity(finding.severity)
+        severity(finding.severity),
+        said(finding).map(|said| format!(", {said}")).unwrap_or_default()
     );
     json!({
         "ruleId": finding.kind.as_str(),

@@ -8,7 +8,7 @@ use crate::recognize::Recognizer;
 use crate::scan::coverage::{Coverage, Gap};
 use crate::scan::lines::Position;
 use crate::scan::run::Suppressed;
-use crate::scan::{Commit, Encoding, Finding, Provenance, Secrets, Sighting, Source};
+use crate::scan::{Asked, Commit, Encoding, Finding, Provenance, Revocation, Secrets, Sighting, Source, Verdict};
 use crate::token::{Confidence, KindId, generate};
 
 const HOSTILE: &str = "src/<b>\u{1b}[2J,\"x\"\u{202e}.py";
@@ -34,6 +34,10 @@ fn finding(kind: &str, provenance: Provenance, line: u64, encodings: Vec<Encodin
     Finding::new(&sighting, 5, position, provenance, Secrets::Dropped, &recognizer, now).expect("the kind is known")
 }
 
+fn asked(verdict: Verdict, why: &str, revocation: Option<Revocation>) -> Asked {
+    Asked { issuer: "acme".into(), verdict, why: why.into(), revocation }
+}
+
 fn outcome() -> Outcome {
     let commit = Commit {
         id: "0123456789abcdef0123456789abcdef01234567".into(),
@@ -50,14 +54,14 @@ fn outcome() -> Outcome {
         Coverage { files: 3, members: 12, archives: 1, objects: 0, bytes: 34_567, ..Coverage::default() };
     coverage.gaps.add(Gap::Encrypted, "b.zip!/x");
     coverage.skipped.add(Gap::Link, "link");
+    let mut live = finding("npm-access-token", Provenance::file(HOSTILE.into()), 3, vec![]);
+    live.answer(asked(Verdict::Live, "", Some(Revocation::Confirmed)));
+    let mut silent = finding("pypi-api-token", wheel, 1, vec![Encoding::Base64, Encoding::Escape]);
+    silent.answer(asked(Verdict::Unknown, "no <answer>\u{1b}", None));
     Outcome {
-        findings: vec![
-            finding("npm-access-token", Provenance::file(HOSTILE.into()), 3, vec![]),
-            finding("pypi-api-token", wheel, 1, vec![Encoding::Base64, Encoding::Escape]),
-            finding("npm-access-token", git, 9, vec![]),
-        ],
+        findings: vec![live, silent, finding("npm-access-token", git, 9, vec![])],
         coverage,
-        suppressed: Suppressed { inline: 1, ignore_file: 0, baseline: 2, earlier: 0 },
+        suppressed: Suppressed { inline: 1, ignore_file: 0, baseline: 2, earlier: 0, verdict: 1 },
         took: Duration::from_millis(120),
         unused_entries: vec!["gone/**".into()],
     }

@@ -257,6 +257,7 @@ mod tests {
             Ok(Answer {
                 status: StatusCode::from_u16(status).expect("a status"),
                 body: Bytes::from_static(body.as_bytes()),
+                retry_after: None,
                 took: std::time::Duration::ZERO,
             })
         };

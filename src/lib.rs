@@ -18,13 +18,16 @@
 //!
 //! # How it is held together
 //!
-//! A module knows those above it in this list only: [`clock`], [`id`], [`redact`], [`telemetry`]; [`token`]; [`recognize`],
-//! [`incident`] and [`operator`]; [`store`] and [`scan`]; [`mint`] and [`notice`]; [`issuer`]; [`intake`] and [`work`]; [`http`];
+//! A module knows those above it in this list only: [`address`], [`clock`], [`id`], [`redact`],
+//! [`telemetry`]; [`token`]; [`recognize`],
+//! [`incident`] and [`operator`]; [`store`] and [`scan`]; [`mint`] and [`notice`]; [`issuer`] and [`proxy`]; [`intake`] and [`work`]; [`http`];
 //! [`send`] and [`config`]; [`cli`], which connects them. `tests/architecture.rs` reads the imports and holds this order.
 //! Five sentences say the rest: http accepts and never calls a remote issuer. work decides and never sees a header. scan
 //! never sees a database. Only store writes SQL. A token's bytes are a [`token::Secret`] from the first parse to the last
 //! use.
 
+#[cfg(feature = "server")]
+pub mod address;
 pub mod cli;
 pub mod clock;
 #[cfg(feature = "server")]
@@ -52,6 +55,8 @@ pub mod mint;
 pub mod notice;
 #[cfg(feature = "server")]
 pub mod operator;
+#[cfg(feature = "server")]
+pub mod proxy;
 #[cfg(feature = "server")]
 pub mod send;
 #[cfg(feature = "server")]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Each module and the modules it may import. Lower levels first; a module not named here fails the test.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     // level 0
+    ("address", &[]),
     ("clock", &[]),
     ("crash", &[]),
     ("id", &["clock"]),
@@ -26,8 +27,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mint", &["clock", "id", "incident", "redact", "store", "telemetry", "token"]),
     ("notice", &["clock", "id", "incident", "redact", "telemetry", "token"]),
     // level 5
-    ("issuer", &["clock", "id", "incident", "mint", "redact", "store", "telemetry", "token"]),
-    ("proxy", &["clock", "id", "mint", "redact", "store", "telemetry", "token"]),
+    ("issuer", &["address", "clock", "id", "incident", "mint", "redact", "store", "telemetry", "token"]),
+    ("proxy", &["address", "clock", "id", "mint", "redact", "store", "telemetry", "token"]),
     // level 6
     ("intake", &["clock", "crash", "id", "incident", "issuer", "recognize", "redact", "store", "telemetry", "token"]),
     ("work", &["clock", "crash", "id", "incident", "issuer", "notice", "redact", "store", "telemetry", "token"]),
@@ -163,6 +164,8 @@ fn a_secret_is_exposed_in_four_places_only() {
         ("checksum", vec!["src/token/"]),
         // Not a reported token: the service's own credentials on their way to the mail server and the key endpoint.
         ("own credential", vec!["src/notice/", "src/intake/"]),
+        // What a magic token stands for, on its way to its upstream.
+        ("upstream's credential", vec!["src/proxy/"]),
     ];
     let mut wrong = Vec::new();
     for (path, text) in sources() {

@@ -21,6 +21,8 @@ const TABLES: &[(&str, &str)] = &[
     ("issuer.x.http.verify.fields", "[issuer.NAME.http.verify.fields]"),
     ("issuer.x.http.revoke", "[issuer.NAME.http.revoke]"),
     ("kind.x", "[kind.NAME]"),
+    ("proxy.upstream.x", "[proxy.upstream.NAME]"),
+    ("proxy.upstream.x.scope.x", "[proxy.upstream.NAME.scope.NAME]"),
     ("mail", "[mail]"),
     ("mail.smtp", "[mail.smtp]"),
     ("work", "[work]"),

@@ -20,6 +20,7 @@ mod log;
 mod mail;
 mod origin;
 mod problem;
+mod proxy;
 mod secret;
 mod server;
 mod show;
@@ -43,6 +44,7 @@ pub use log::{Log, LogFormat};
 pub use mail::{Encryption, Mail, Smtp};
 pub use origin::{Base64, Feedback, Origin, Origins};
 pub use problem::{Place, Problem, Refused};
+pub use proxy::{Minting, Proxy, ProxyGrant, ProxyScope, ProxyUpstream};
 use serde::{Deserialize, Serialize};
 pub use server::Server;
 use unknown::Unknown;
@@ -102,6 +104,7 @@ pub struct Config {
     pub origin: Origins,
     pub issuer: Issuers,
     pub kind: Kinds,
+    pub proxy: Proxy,
     pub mail: Mail,
     pub work: Work,
     pub log: Log,
@@ -229,7 +232,7 @@ impl Config {
         }
     }
 
-    fn sections(&mut self) -> [&mut dyn Section; 9] {
+    fn sections(&mut self) -> [&mut dyn Section; 10] {
         [
             &mut self.server,
             &mut self.database,
@@ -237,6 +240,7 @@ impl Config {
             &mut self.origin,
             &mut self.issuer,
             &mut self.kind,
+            &mut self.proxy,
             &mut self.mail,
             &mut self.work,
             &mut self.log,
@@ -254,6 +258,7 @@ impl Default for Config {
             origin: Origins::default(),
             issuer: Issuers::default(),
             kind: Kinds::default(),
+            proxy: Proxy::default(),
             mail: Mail::default(),
             work: Work::default(),
             log: Log::default(),

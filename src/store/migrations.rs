@@ -40,6 +40,12 @@ const FILES: &[Files] = &[
         postgres: include_str!("../../migrations/postgres/0005_operations.sql"),
         sqlite: include_str!("../../migrations/sqlite/0005_operations.sql"),
     },
+    Files {
+        version: 6,
+        name: "proxy",
+        postgres: include_str!("../../migrations/postgres/0006_proxy.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0006_proxy.sql"),
+    },
 ];
 
 pub(super) fn postgres() -> Migrator {

@@ -15,6 +15,7 @@ mod committer;
 mod controls;
 mod delivery;
 mod error;
+mod grants;
 mod holds;
 mod incident_list;
 mod incident_row;
@@ -54,6 +55,7 @@ pub use change::{Change, ChangeFilter, Changed, MOST, Moved, Order, Preview, Sel
 pub use controls::{Pause, Paused};
 pub use delivery::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
 pub use error::{Error, OpenError};
+pub use grants::Grant;
 pub use holds::{DecisionError, Held, HeldGroup, Overdue, ReleaseRequest};
 pub use incident_list::{Count, IncidentFilter};
 pub use incidents::StoredEvent;

@@ -4,6 +4,7 @@
 #[path = "../support/db.rs"]
 mod db;
 mod given;
+mod grants;
 
 mod brake;
 mod commits;

@@ -10,10 +10,10 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use reqwest::{Certificate, StatusCode, Url, redirect};
 use zeroize::Zeroizing;
 
-use super::address::{self, NotPublic, PublicOnly};
 use super::retry_after;
 use super::settings::{Credential, Limits, Reach};
 use super::{SettingsError, bad};
+use crate::address::{self, NotPublic, PublicOnly};
 use crate::clock::Clock;
 use crate::incident::Unknown;
 

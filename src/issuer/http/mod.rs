@@ -4,7 +4,6 @@
 //! only after the issuer confirmed it and, asked again, no longer accepts the token; a token goes to the configured
 //! host and nowhere else.
 
-mod address;
 mod client;
 mod pointer;
 mod reading;

@@ -1,4 +1,4 @@
-//! Which network addresses an issuer may have.
+//! Which network addresses somebody else's service may have.
 //!
 //! The host comes from the configuration, but its name is resolved by somebody else: a name that suddenly points into
 //! our own network must not make us send a live token there. The check sits between resolving and connecting, so that
@@ -10,12 +10,12 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Resolves names by the machine's resolver and lets public addresses through only.
-pub(super) struct PublicOnly;
+pub struct PublicOnly;
 
 /// The host resolved to addresses of a private network and to nothing else.
 #[derive(Debug, thiserror::Error)]
 #[error("the host has no public address")]
-pub(super) struct NotPublic;
+pub struct NotPublic;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
@@ -34,13 +34,13 @@ fn public_of(found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>,
 }
 
 /// Whether a host that is written as an address is a public one. Names are judged once they are resolved.
-pub(super) fn literal_is_public(url: &Url) -> bool {
+pub fn literal_is_public(url: &Url) -> bool {
     // `host_str` is normalised: decimal, hexadecimal, octal and shortened IPv4 forms all come out dotted (WHATWG URL).
     let host = url.host_str().unwrap_or_default();
     host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().map_or(true, is_public)
 }
 
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),

@@ -9,15 +9,17 @@ use anyhow::Context as _;
 use super::HintExt as _;
 use crate::clock::Clock;
 use crate::config::{Config, Elsewhere, Place, Problem, Refused};
+use crate::incident::EmailAddress;
 use crate::intake::Origin;
 use crate::issuer::builtin::Builtin;
 use crate::issuer::http::HttpIssuer;
 use crate::issuer::{Guard, Issuers};
+use crate::mint::{self, Mint};
 use crate::notice::Mailer;
 use crate::recognize::Recognizer;
-use crate::store::{OpenError, Store};
+use crate::store::{NewOwner, OpenError, Store};
 use crate::token::catalogue::Kind;
-use crate::token::{FingerprintRing, KindId, catalogue, pat};
+use crate::token::{FingerprintRing, KindId, catalogue, macaroon, pat};
 
 /// Opens every key and credential once, to tell all that is wrong with them at the same time.
 pub fn credentials(config: &Config) -> Result<(), Refused> {
@@ -27,6 +29,7 @@ pub fn credentials(config: &Config) -> Result<(), Refused> {
         config.database.settings(config.work.keep_reports.0).err(),
         config.origin.settings(config.environment()).err(),
         config.mail.settings(config.environment(), BTreeMap::new()).err(),
+        config.issuer.builtin.api_keys(config.environment()).err(),
     ]
     .into_iter()
     .flatten()
@@ -72,9 +75,14 @@ pub fn recognizer(config: &Config) -> anyhow::Result<Recognizer> {
 /// The kinds of the built-in issuer, and those that this installation names itself.
 pub fn own_kinds(config: &Config) -> anyhow::Result<Vec<Kind>> {
     let mut kinds = Vec::new();
-    if config.issuer.builtin.enabled {
-        let kind = pat::kind(&config.issuer.builtin.prefix);
-        kinds.push(kind.map_err(|bad| anyhow::anyhow!("the token prefix is not usable: {}", bad.0))?);
+    let builtin = &config.issuer.builtin;
+    if builtin.enabled {
+        let marked = pat::Mark::ALL.into_iter().map(|mark| pat::kind_marked(&builtin.prefix, mark));
+        let macaroons = macaroon::kind(builtin.macaroon_prefix(), builtin.location());
+        for kind in marked.chain([macaroons]) {
+            kinds.push(kind.map_err(|bad| anyhow::anyhow!("the token prefix is not usable: {}", bad.0))?);
+        }
+        kinds.extend(builtin.foreign_kinds());
     }
     kinds.extend(config.kind.all());
     Ok(kinds)
@@ -82,7 +90,12 @@ pub fn own_kinds(config: &Config) -> anyhow::Result<Vec<Kind>> {
 
 /// The kinds that only our own database knows about.
 pub fn builtin_kinds(config: &Config) -> Vec<KindId> {
-    if config.issuer.builtin.enabled { vec![KindId::new(pat::KIND)] } else { Vec::new() }
+    let builtin = &config.issuer.builtin;
+    if !builtin.enabled {
+        return Vec::new();
+    }
+    let own = pat::Mark::ALL.into_iter().map(pat::Mark::kind_id).chain([macaroon::KIND]).map(KindId::new);
+    own.chain(builtin.foreign_kinds().iter().map(|kind| KindId::new(&kind.id))).collect()
 }
 
 /// Refuses to go on where opening the database would make one.
@@ -96,11 +109,19 @@ pub fn require_database(config: &Config) -> anyhow::Result<()> {
     }
 }
 
+/// What the built-in issuer's tokens look like here.
+pub fn mint_settings(config: &Config) -> anyhow::Result<mint::Settings> {
+    let keys = config.issuer.builtin.api_keys(config.environment())?;
+    let configured_keys = keys.iter().map(mint::text_sha256).collect();
+    Ok(mint::Settings { configured_keys, ..config.issuer.builtin.settings()? })
+}
+
 /// The issuers by the kinds they claim: the built-in one, and those elsewhere, each behind its guard.
 pub fn issuers(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Issuers> {
     let mut issuers = Issuers::default();
     if config.issuer.builtin.enabled {
-        issuers.add(Arc::new(Builtin::new(store.clone(), clock.clone())), [KindId::new(pat::KIND)]);
+        let builtin = Builtin::new(store.clone(), clock.clone()).with_policy(config.issuer.builtin.policy());
+        issuers.add(Arc::new(builtin), builtin_kinds(config));
     }
     add_elsewhere(&mut issuers, config, clock)?;
     Ok(issuers)
@@ -119,6 +140,23 @@ fn add_elsewhere(issuers: &mut Issuers, config: &Config, clock: &Clock) -> anyho
         issuers.add(Arc::new(Guard::new(inner, elsewhere.guard(), clock.clone())), elsewhere.kinds());
     }
     Ok(())
+}
+
+/// Gives the API keys that the configuration brings along a record each, so that they die like any other token.
+pub async fn register_keys(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<()> {
+    let builtin = &config.issuer.builtin;
+    if !builtin.enabled {
+        return Ok(());
+    }
+    let keys = builtin.api_keys(config.environment())?;
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let email = builtin.api_keys_owner.as_ref().unwrap_or(&config.mail.contact);
+    let email = EmailAddress::parse(email).context("`issuer.builtin.api_keys_owner` cannot be used")?;
+    let owner = NewOwner { name: "API keys of the configuration".into(), email };
+    let mint = Mint::new(store.clone(), mint_settings(config)?, clock.clone());
+    mint.register_keys(&keys, owner).await.context("the API keys of the configuration cannot be registered")
 }
 
 /// What carries mail to the owners.
@@ -151,6 +189,14 @@ fn kind_names(config: &Config) -> BTreeMap<String, String> {
     let mut names: BTreeMap<String, String> =
         catalogue::builtin().iter().map(|kind| (kind.id.to_string(), plain(&kind.name))).collect();
     names.extend(config.kind.all().map(|kind| (kind.id.to_string(), kind.name.to_string())));
-    names.insert(pat::KIND.to_owned(), format!("{} access token", config.mail.product));
+    let product = &config.mail.product;
+    names.extend(builtin_kinds(config).iter().map(|kind| (kind.to_string(), format!("{product} access token"))));
+    for (kind, what) in [
+        (pat::Mark::Key.kind_id(), "API key"),
+        (pat::Mark::Magic.kind_id(), "proxy token"),
+        (macaroon::KIND, "API token"),
+    ] {
+        names.insert(kind.to_owned(), format!("{product} {what}"));
+    }
     names
 }

@@ -20,7 +20,6 @@ use crate::http::{self, App, Listeners};
 use crate::intake::{Intake, Parts};
 use crate::issuer::Issuers;
 use crate::mint::Authenticator;
-use crate::mint::pat::Prefix;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::work::{Backoff, Worker};
@@ -61,6 +60,7 @@ impl Service {
         let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
         let metrics = Metrics::install()?;
         let store = ready::open_store(config, clock).await?;
+        ready::register_keys(config, &store, clock).await?;
         let issuers = ready::issuers(config, &store, clock)?;
         let parts = Parts {
             recognizer: Arc::new(ready::recognizer(config)?),
@@ -71,12 +71,11 @@ impl Service {
             max_records: settings.max_records,
         };
         let intake = Arc::new(Intake::new(ready::origins(config)?, parts)?);
-        let prefix: Prefix = config.issuer.builtin.prefix.parse()?;
         let parts = http::Parts {
             intake,
             store: store.clone(),
             clock: clock.clone(),
-            authenticator: Authenticator::new(store.clone(), prefix, clock.clone()),
+            authenticator: Authenticator::new(store.clone(), ready::mint_settings(config)?, clock.clone()),
             metrics,
         };
         let app = App::new(settings, parts);

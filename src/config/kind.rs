@@ -9,7 +9,6 @@ use super::issuer::{NAME_HINT, is_name};
 use super::layers::{Layers, Section};
 use crate::token::catalogue::{self, Check, Proof};
 use crate::token::checksum::{Algorithm, Identifier};
-use crate::token::pat;
 use crate::token::shape::BadShape;
 
 /// The installation's own kinds by name.
@@ -72,7 +71,7 @@ impl Section for Kinds {
             if !is_name(id) {
                 layers.refuse(&key, "not a name for a kind of token", NAME_HINT);
             }
-            if id == pat::KIND || catalogue::builtin().iter().any(|known| known.id == id.as_str()) {
+            if id.starts_with("stanch-") || catalogue::builtin().iter().any(|known| known.id == id.as_str()) {
                 layers.refuse(
                     &key,
                     "the catalogue has a kind of this name",

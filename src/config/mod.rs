@@ -77,6 +77,8 @@ pub const VARIABLES: &[&Variable] = &[
     &origin::GITHUB_TOKEN_FILE,
     &origin::GITHUB_FEEDBACK,
     &issuer::PREFIX,
+    &issuer::API_KEYS,
+    &issuer::API_KEYS_FILE,
     &mail::FROM,
     &mail::PRODUCT,
     &mail::CONTACT,

@@ -27,7 +27,7 @@ pub struct Incident {
     /// Who was asked; none if no issuer is configured for the kind.
     pub issuer: Option<IssuerName>,
     pub state: State,
-    /// What the issuer last said: `live`, `dead`, `not_ours`, `unknown`.
+    /// What the issuer last said: `live`, `dead`, `forged`, `not_ours`, `unknown`.
     pub verdict: Option<&'static str>,
     /// What the issuer told us about its token.
     pub token: Option<IssuedToken>,
@@ -107,6 +107,8 @@ impl Incident {
         self.verdict = Some(verdict.word());
         let (state, token) = match verdict {
             Verdict::Dead(token) => (State::Settled(Outcome::AlreadyDead), token.clone()),
+            // Nothing to revoke, and nobody is harmed; whose name it is is kept for who looks into it.
+            Verdict::Forged(token) => (State::Settled(Outcome::NotOurs), Some(token.clone())),
             Verdict::Live(token) => (State::Live, Some(token.clone())),
             Verdict::NotOurs => (State::Settled(Outcome::NotOurs), None),
             // Unknown is not dead: the question stays open.
@@ -262,7 +264,7 @@ impl Incident {
             (Some(_), _) => State::Notified,
             // Its owner could not be told, and a person let it go: what was revoked stays told as revoked.
             (None, _) if self.revoked_at.is_some() => State::Settled(Outcome::Revoked),
-            (None, Some("not_ours")) => State::Settled(Outcome::NotOurs),
+            (None, Some("forged" | "not_ours")) => State::Settled(Outcome::NotOurs),
             (None, Some("dead")) => State::Settled(Outcome::AlreadyDead),
             (None, _) => State::Settled(Outcome::Dismissed),
         }

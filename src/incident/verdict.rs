@@ -13,6 +13,8 @@ use crate::clock::Timestamp;
 pub enum Verdict {
     /// The issuer knows the token and would accept it no more: revoked or expired before we asked.
     Dead(Option<IssuedToken>),
+    /// The text names a token of the issuer's and was not made by it: what leaked is the name, which opens nothing.
+    Forged(IssuedToken),
     /// The issuer would accept the token now.
     Live(IssuedToken),
     /// The issuer answered that it never issued this token.
@@ -26,6 +28,7 @@ impl Verdict {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Dead(_) => "dead",
+            Self::Forged(_) => "forged",
             Self::Live(_) => "live",
             Self::NotOurs => "not_ours",
             Self::Unknown(_) => "unknown",

@@ -35,7 +35,7 @@ enum NamedToken {
 pub fn label_of(verdict: &Verdict) -> Option<Label> {
     match verdict {
         Verdict::Dead(_) | Verdict::Live(_) => Some(Label::TruePositive),
-        Verdict::NotOurs => Some(Label::FalsePositive),
+        Verdict::Forged(_) | Verdict::NotOurs => Some(Label::FalsePositive),
         Verdict::Unknown(_) => None,
     }
 }

@@ -3,14 +3,23 @@
 //! Local, so it can be asked before a delivery is answered: many questions are one query. Asking is no use of a token,
 //! so nothing about its last use changes. A record is never deleted: a token that is reported years after its end is
 //! still known as dead, not as never issued.
+//!
+//! A leaked macaroon is found by its identifier, in any spelling, and then proved: if our root key did not sign it, the
+//! identifier leaked and the token did not, and anybody who read a log could have made it up. By default nothing is
+//! revoked for that ([`ForgedMacaroon`]). What leaks is usually a child that was narrowed for one job; a policy kills
+//! the child alone and leaves its parent and siblings alive ([`LeakedChild`]).
+
+use std::collections::HashSet;
 
 use tracing::warn;
 
 use super::{Answer, Issuer, Locality, Question, Revocation, metrics};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::incident::{IssuedToken, IssuerName, Owner, Unknown, Verdict};
-use crate::mint::pat;
-use crate::store::{self, OwnToken, OwnTokenState, Revoking, Store};
+use crate::mint::{macaroon as own, text_sha256};
+use crate::store::{self, Branch, OwnToken, OwnTokenKind, Revoking, Store};
+use crate::token::caveat::Caveat;
+use crate::token::macaroon::{self, Macaroon};
 
 /// The built-in issuer's name in the configuration, in the database and in metrics.
 pub const NAME: &str = "builtin";
@@ -21,55 +30,188 @@ const REASON: &str = "leaked";
 pub struct Builtin {
     name: IssuerName,
     store: Store,
+    policy: Policy,
     clock: Clock,
+}
+
+/// What a leak means for macaroons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    pub leaked_child: LeakedChild,
+    pub forged: ForgedMacaroon,
+}
+
+/// What is killed if a macaroon leaks that its bearer had narrowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeakedChild {
+    /// What leaked and all that was made of it; its parent and its siblings live.
+    Branch,
+    /// The token as it was issued, with all that was made of it.
+    #[default]
+    Token,
+}
+
+/// What is done about a macaroon with one of our identifiers that we did not sign.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForgedMacaroon {
+    /// Recorded; nothing is revoked.
+    #[default]
+    Record,
+    /// The token with that identifier is revoked, as PyPI does.
+    Revoke,
+}
+
+/// What a leaked text turned out to be.
+enum Leak {
+    Forged(OwnToken),
+    /// It is ours; the point of a macaroon's chain and whether it is denied.
+    Ours {
+        token: OwnToken,
+        child: Option<Child>,
+        dead: bool,
+    },
+    Stranger,
+}
+
+/// A macaroon that a bearer narrowed.
+#[derive(Clone, Copy)]
+struct Child {
+    point: [u8; 32],
 }
 
 impl Builtin {
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { name: IssuerName::new(NAME), store, clock }
+        Self { name: IssuerName::new(NAME), store, policy: Policy::default(), clock }
+    }
+
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
     }
 
     async fn judge(&self, questions: &[Question<'_>]) -> Vec<Verdict> {
-        let hashes: Vec<_> = questions.iter().map(|question| pat::sha256(question.secret)).collect();
-        let found = match self.store.own_tokens_by_hash(&hashes).await {
-            Ok(found) => found,
-            Err(error) => return questions.iter().map(|_| Verdict::Unknown(unavailable(&error))).collect(),
-        };
-        let now = self.clock.now();
-        found
-            .into_iter()
-            .map(|token| match token {
-                None => Verdict::NotOurs,
-                Some(token) if token.is_dead(now) => Verdict::Dead(Some(issued(token))),
-                Some(token) => Verdict::Live(issued(token)),
-            })
-            .collect()
-    }
-
-    async fn kill(&self, question: &Question<'_>) -> Result<Revocation, store::Error> {
-        let Some(token) = self.find(question).await? else { return Ok(Revocation::NotOurs) };
-        if token.state(self.clock.now()) == OwnTokenState::Expired {
-            return Ok(Revocation::AlreadyDead);
+        match self.find(questions).await {
+            Ok(leaks) => leaks.into_iter().map(verdict).collect(),
+            Err(error) => questions.iter().map(|_| Verdict::Unknown(unavailable(&error))).collect(),
         }
-        let by = question.incident_id.map_or_else(|| "system".into(), |id| format!("incident:{id}"));
-        let revoking = Revoking { by, reason: REASON.into(), incident_id: question.incident_id };
-        let ours = self.store.revoke_own_token(token.id, revoking).await?;
-        let Some(after) = self.find(question).await? else { return Ok(Revocation::NotOurs) };
-        // A worker that died between killing the token and recording it finds its own work here, not another hand's.
-        let repeated = question.incident_id.is_some() && after.incident_id == question.incident_id;
-        Ok(match after.state(self.clock.now()) {
-            OwnTokenState::Revoked if ours || repeated => Revocation::Confirmed,
-            OwnTokenState::Expired | OwnTokenState::Revoked => Revocation::AlreadyDead,
-            OwnTokenState::Active | OwnTokenState::Early | OwnTokenState::Suspended => {
-                let why = "the token still lives after its revocation".into();
-                Revocation::Unknown(Unknown::Contradictory { why })
-            }
-        })
     }
 
-    async fn find(&self, question: &Question<'_>) -> Result<Option<OwnToken>, store::Error> {
-        let found = self.store.own_tokens_by_hash(&[pat::sha256(question.secret)]).await?;
-        Ok(found.into_iter().next().flatten())
+    async fn kill(&self, question: Question<'_>) -> Result<Revocation, store::Error> {
+        let questions = [question];
+        let (token, child) = match self.find(&questions).await?.pop() {
+            Some(Leak::Ours { token, child, dead: false }) => (token, child),
+            Some(Leak::Ours { token, child, dead: true }) => return self.died_by(&questions[0], &token, child).await,
+            Some(Leak::Forged(_) | Leak::Stranger) | None => return Ok(Revocation::NotOurs),
+        };
+        let [question] = &questions;
+        let by = question.incident_id.map_or_else(|| "system".into(), |id| format!("incident:{id}"));
+        let (reason, incident_id) = (REASON.to_owned(), question.incident_id);
+        let ours = match child {
+            Some(Child { point }) => {
+                let branch = Branch { sha256: point, token_id: token.id, by, reason, incident_id };
+                self.store.deny_branch(branch).await?
+            }
+            None => self.store.revoke_own_token(token.id, Revoking { by, reason, incident_id }).await?,
+        };
+        match self.find(&questions).await?.pop() {
+            Some(Leak::Ours { dead: true, .. }) if ours => Ok(Revocation::Confirmed),
+            Some(Leak::Ours { token, child, dead: true }) => self.died_by(&questions[0], &token, child).await,
+            Some(Leak::Ours { dead: false, .. }) => {
+                let why = "the token still lives after its revocation".into();
+                Ok(Revocation::Unknown(Unknown::Contradictory { why }))
+            }
+            Some(Leak::Forged(_) | Leak::Stranger) | None => Ok(Revocation::NotOurs),
+        }
+    }
+
+    /// A worker that died between killing the token and recording it finds its own work, not another hand's.
+    async fn died_by(
+        &self,
+        question: &Question<'_>,
+        token: &OwnToken,
+        child: Option<Child>,
+    ) -> Result<Revocation, store::Error> {
+        let ours = question.incident_id.is_some();
+        if ours && token.incident_id == question.incident_id {
+            return Ok(Revocation::Confirmed);
+        }
+        if let Some(Child { point }) = child {
+            let denied = self.store.denied_branches(&[point]).await?;
+            if ours && denied.iter().any(|branch| branch.incident_id == question.incident_id) {
+                return Ok(Revocation::Confirmed);
+            }
+        }
+        Ok(Revocation::AlreadyDead)
+    }
+
+    /// What the texts are, in two queries at most.
+    async fn find(&self, questions: &[Question<'_>]) -> Result<Vec<Leak>, store::Error> {
+        let shown: Vec<Option<Macaroon>> = questions.iter().map(as_macaroon).collect();
+        let lookup = |(question, shown): (&Question<'_>, &Option<Macaroon>)| match shown {
+            Some(shown) => own::lookup(&shown.identifier),
+            None => text_sha256(question.secret),
+        };
+        let lookups: Vec<_> = questions.iter().zip(&shown).map(lookup).collect();
+        let now = self.clock.now();
+        let mut leaks = Vec::with_capacity(questions.len());
+        let mut chains: Vec<(usize, Vec<[u8; 32]>)> = Vec::new();
+        for (at, (token, shown)) in self.store.own_tokens_by_hash(&lookups).await?.into_iter().zip(&shown).enumerate() {
+            let leak = match (token, shown) {
+                (Some(token), Some(shown)) if token.kind == OwnTokenKind::Macaroon => {
+                    self.prove(token, shown, now, at, &mut chains)?
+                }
+                (Some(token), None) if token.kind != OwnTokenKind::Macaroon => {
+                    let dead = token.is_dead(now);
+                    Leak::Ours { token, child: None, dead }
+                }
+                _ => Leak::Stranger,
+            };
+            leaks.push(leak);
+        }
+        let points: Vec<[u8; 32]> = chains.iter().flat_map(|(_, points)| points.iter().copied()).collect();
+        if !points.is_empty() {
+            let denied: HashSet<String> =
+                self.store.denied_branches(&points).await?.into_iter().map(|branch| branch.sha256).collect();
+            for (at, points) in &chains {
+                if let Some(Leak::Ours { dead, .. }) = leaks.get_mut(*at) {
+                    *dead |= points.iter().any(|point| denied.contains(&hex(point)));
+                }
+            }
+        }
+        Ok(leaks)
+    }
+
+    fn prove(
+        &self,
+        token: OwnToken,
+        shown: &Macaroon,
+        now: Timestamp,
+        at: usize,
+        chains: &mut Vec<(usize, Vec<[u8; 32]>)>,
+    ) -> Result<Leak, store::Error> {
+        let root_key = self.store.open_own(&token)?;
+        let Some(verified) = own::verify(&root_key, shown) else {
+            return Ok(match self.policy.forged {
+                ForgedMacaroon::Record => Leak::Forged(token),
+                ForgedMacaroon::Revoke => {
+                    let dead = token.is_dead(now);
+                    Leak::Ours { token, child: None, dead }
+                }
+            });
+        };
+        let narrowed = verified.caveats.len() > own::embedded(&token);
+        let child = match (self.policy.leaked_child, verified.points.last()) {
+            (LeakedChild::Branch, Some(point)) if narrowed => Some(Child { point: *point }),
+            _ => None,
+        };
+        // A bearer cannot take a caveat away: what leaked after its own end opens nothing, nor does its parent leak.
+        let over = verified.caveats.iter().any(|caveat| {
+            matches!(caveat, Ok(Caveat::Expiration { expires_at, .. })
+                if i128::from(*expires_at) * 1_000 <= i128::from(now.as_millis()))
+        });
+        let dead = token.is_dead(now) || over;
+        chains.push((at, verified.points));
+        Ok(Leak::Ours { token, child, dead })
     }
 }
 
@@ -97,8 +239,7 @@ impl Issuer for Builtin {
     fn revoke<'a>(&'a self, question: Question<'a>) -> Answer<'a, Revocation> {
         Box::pin(async move {
             let started_at = self.clock.now();
-            let revocation =
-                self.kill(&question).await.unwrap_or_else(|error| Revocation::Unknown(unavailable(&error)));
+            let revocation = self.kill(question).await.unwrap_or_else(|error| Revocation::Unknown(unavailable(&error)));
             metrics::revoked(&self.name, &revocation, self.clock.now().since(started_at));
             revocation
         })
@@ -114,10 +255,32 @@ impl Issuer for Builtin {
     }
 }
 
-fn issued(token: OwnToken) -> IssuedToken {
+fn verdict(leak: Leak) -> Verdict {
+    match leak {
+        Leak::Forged(token) => Verdict::Forged(issued(token, None)),
+        Leak::Ours { token, child, dead: true } => Verdict::Dead(Some(issued(token, child))),
+        Leak::Ours { token, child, dead: false } => Verdict::Live(issued(token, child)),
+        Leak::Stranger => Verdict::NotOurs,
+    }
+}
+
+/// The macaroon in a leaked text, in any spelling.
+fn as_macaroon(question: &Question<'_>) -> Option<Macaroon> {
+    let is_one = question.kind.as_str() == macaroon::KIND;
+    macaroon::find(question.secret.expose()).filter(|_| is_one).map(|found| found.macaroon)
+}
+
+fn issued(token: OwnToken, child: Option<Child>) -> IssuedToken {
+    // A child is a token of its own to whoever kills it: one revocation of it must not pass for its parent's.
+    let (id, name) = match child {
+        Some(Child { point }) => {
+            (format!("{}/{}", token.id, &hex(&point)[..16]), format!("{} (a narrowed copy)", token.name))
+        }
+        None => (token.id.to_string(), token.name),
+    };
     IssuedToken {
-        id: token.id.to_string(),
-        name: Some(token.name),
+        id,
+        name: Some(name),
         owner: Some(Owner {
             id: Some(token.owner_id.to_string()),
             name: Some(token.owner_name),
@@ -128,6 +291,14 @@ fn issued(token: OwnToken) -> IssuedToken {
         expires_at: token.expires_at,
         scopes: token.scopes,
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Whatever keeps our own database from answering: no statement about the token.

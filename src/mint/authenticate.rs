@@ -1,33 +1,58 @@
-//! Knowing a token again: from an `Authorization` header to its record, or a refusal that tells nothing.
+//! Knowing a token again: from the text that is shown to its record, or a refusal.
 //!
-//! Expired, revoked and never issued look the same to whoever asks, and cost the same: one look-up by SHA-256
-//! (RFC 6750 section 3.1 has one word, `invalid_token`, for all of them). A text whose checksum does not fit costs none;
-//! that it does not fit anybody can compute.
+//! Expired, revoked and never issued look the same to whoever asks in general (RFC 6750 section 3.1 has one word,
+//! `invalid_token`, for all of them), and cost the same: one look-up by a hash. The [`Reason`] is for routes that owe
+//! their clients PyPI's words, and for logs. A text whose checksum does not fit, or that is no macaroon in its one
+//! spelling, costs no look-up: that it does not fit anybody can compute.
+//!
+//! The order is PyPI's: the text is read, the record is found, the signatures are checked, the record must live, every
+//! caveat must hold. A caveat never grants anything.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::net::IpAddr;
+use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::pat::{self, Prefix};
+use super::known::{Cache, Known};
+use super::usage::Uses;
+use super::{Settings, macaroon, text_sha256};
 use crate::clock::{Clock, Timestamp};
-use crate::id::TokenId;
-use crate::store::{self, OwnToken, OwnTokenState, Store, Use};
-use crate::token::{self, Secret};
-
-/// How exact the time of a token's last use is. A write for every request would cost more than the request.
-const TOUCH_EVERY: Duration = Duration::from_mins(1);
+use crate::store::{self, OwnToken, OwnTokenKind, OwnTokenState, Store, TokenOccasion};
+use crate::token::caveat::{Caveat, Context, Project, Publisher, violations};
+use crate::token::macaroon::read_strictly;
+use crate::token::{Secret, pat};
 
 /// Tells who shows a token. Cheap to clone.
 #[derive(Clone)]
 pub struct Authenticator {
     store: Store,
-    prefix: Prefix,
+    settings: Arc<Settings>,
     clock: Clock,
-    touching: Arc<Mutex<HashSet<TokenId>>>,
+    cache: Arc<Cache>,
+    uses: Uses,
     tasks: TaskTracker,
+}
+
+/// What is asked for with the token. A restriction that speaks of something that is not said here does not hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    pub project: Option<Project<'a>>,
+    pub organisation: Option<&'a str>,
+    pub publisher: Option<Publisher<'a>>,
+    pub method: Option<&'a str>,
+    /// Without query, in the one spelling that the program itself acts on.
+    pub path: Option<&'a str>,
+    pub address: Option<IpAddr>,
+    /// The service that is asked.
+    pub audience: Option<&'a str>,
+}
+
+/// A token that is accepted for a request.
+#[derive(Clone)]
+pub struct Authenticated {
+    known: Arc<Known>,
 }
 
 /// Nobody was authenticated.
@@ -36,43 +61,128 @@ pub enum Refusal {
     /// No credential, or one of a scheme that is not for tokens.
     #[error("no token was shown")]
     Absent,
-    /// A token that is not accepted; why is nobody's business.
+    /// A token that is not accepted.
     #[error("the token is not accepted")]
-    Invalid,
+    Invalid(Reason),
     /// We could not look it up. Not the caller's fault, and no statement about the token.
     #[error("tokens cannot be looked up now")]
     Unavailable(#[source] store::Error),
 }
 
-impl Authenticator {
-    pub fn new(store: Store, prefix: Prefix, clock: Clock) -> Self {
-        Self { store, prefix, clock, touching: Arc::default(), tasks: TaskTracker::new() }
-    }
+/// Why a token is not accepted. [`Reason::text`] may be shown where that is the custom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A restriction of the token does not hold: the token lives and was proved, it may not do this.
+    Caveats(String),
+    /// A point of its chain is denied.
+    Denied,
+    Early,
+    Expired,
+    /// No text of a token of ours.
+    Malformed,
+    Revoked,
+    /// A macaroon that names a token of ours and was not signed by us.
+    Signature,
+    Suspended,
+    Unknown,
+}
 
-    /// Reads the value of an `Authorization` header, `Bearer …` or `token …`, and looks its token up.
-    ///
-    /// # Errors
-    /// [`Refusal::Invalid`] for every token that is not accepted, whatever is wrong with it.
-    pub async fn authenticate(&self, authorization: &[u8]) -> Result<OwnToken, Refusal> {
-        self.look_up(&credential(authorization).ok_or(Refusal::Absent)?).await
-    }
-
-    /// Looks up a token that was shown.
-    ///
-    /// # Errors
-    /// [`Refusal::Invalid`] for every token that is not accepted, whatever is wrong with it.
-    pub async fn look_up(&self, shown: &Secret) -> Result<OwnToken, Refusal> {
-        if !token::pat::check(self.prefix.as_str(), shown.expose()) {
-            return Err(Refusal::Invalid);
+impl Reason {
+    /// PyPI's words where it has some.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Caveats(why) => why,
+            Self::Denied | Self::Revoked => "token has been revoked",
+            Self::Early => "token is not valid yet",
+            Self::Expired => "token is expired",
+            Self::Malformed => "malformed or nonexistent macaroon",
+            Self::Signature => "signatures do not match",
+            Self::Suspended => "token is suspended",
+            Self::Unknown => "deleted or nonexistent macaroon",
         }
-        let found = self.store.own_tokens_by_hash(&[pat::sha256(shown)]).await.map_err(Refusal::Unavailable)?;
+    }
+
+    /// Whether the token itself is good and only this request is not its business (RFC 6750: `insufficient_scope`).
+    pub fn is_about_the_request(&self) -> bool {
+        matches!(self, Self::Caveats(_))
+    }
+}
+
+impl Authenticated {
+    pub fn token(&self) -> &OwnToken {
+        &self.known.token
+    }
+
+    pub fn kind(&self) -> OwnTokenKind {
+        self.known.token.kind
+    }
+
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.known.token.scopes.iter().any(|each| each == scope)
+    }
+
+    /// Whether a bearer narrowed it after it was issued.
+    pub fn is_attenuated(&self) -> bool {
+        self.known.attenuated
+    }
+
+    /// The point of a macaroon's chain at which this very token stands; denying it leaves its parent alive.
+    pub fn point(&self) -> Option<[u8; 32]> {
+        self.known.point
+    }
+
+    /// Every restriction that it carries or that its issuer put on it.
+    pub fn caveats(&self) -> impl Iterator<Item = &Caveat> {
+        self.known.caveats.iter().filter_map(|caveat| caveat.as_ref().ok())
+    }
+}
+
+impl Authenticator {
+    pub fn new(store: Store, settings: Settings, clock: Clock) -> Self {
+        let cache = Arc::new(Cache::new(settings.cache_for));
+        let uses = Uses::new(store.clone());
+        Self { store, settings: Arc::new(settings), clock, cache, uses, tasks: TaskTracker::new() }
+    }
+
+    /// Reads the value of an `Authorization` header, `Bearer …` or `token …`, and checks its token.
+    ///
+    /// # Errors
+    /// [`Refusal::Absent`] if there is no token in it, else as [`Self::authenticate`].
+    pub async fn authenticate_header(
+        &self,
+        authorization: &[u8],
+        request: &Request<'_>,
+    ) -> Result<Authenticated, Refusal> {
+        let shown = credential(authorization).ok_or(Refusal::Absent)?;
+        self.authenticate(&shown, request).await
+    }
+
+    /// Checks a token of any kind for a request, and notes that it was used.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] for every token that is not accepted.
+    pub async fn authenticate(&self, shown: &Secret, request: &Request<'_>) -> Result<Authenticated, Refusal> {
+        let known = self.know(shown).await?;
         let now = self.clock.now();
-        match found.into_iter().next().flatten() {
-            Some(token) if token.state(now) == OwnTokenState::Active => {
-                self.touch(&token, now);
-                Ok(token)
-            }
-            _ => Err(Refusal::Invalid),
+        let judged = self.judge(&known, request, now).await?;
+        if let Some(reason) = judged {
+            return Err(Refusal::Invalid(reason));
+        }
+        let token = &known.token;
+        self.uses.note(token.id, now, request.address, token.first_used_at.is_none());
+        Ok(Authenticated { known })
+    }
+
+    /// Checks a token as [`Self::authenticate`] does and leaves no trace: no use is noted, no nonce used up, no alarm
+    /// set off. For introspection.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    pub async fn inspect(&self, shown: &Secret, request: &Request<'_>) -> Result<Authenticated, Refusal> {
+        let known = self.know(shown).await?;
+        match refuses(&known, request, self.clock.now()) {
+            Ok(_) => Ok(Authenticated { known }),
+            Err(reason) => Err(Refusal::Invalid(reason)),
         }
     }
 
@@ -80,27 +190,170 @@ impl Authenticator {
     pub async fn close(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+        self.uses.close().await;
     }
 
-    /// Records the use beside the answer: neither a slow nor a failing write is the caller's concern.
-    fn touch(&self, token: &OwnToken, now: Timestamp) {
-        let id = token.id;
-        if token.last_used_at.is_some_and(|last| now.since(last) < TOUCH_EVERY) || !lock(&self.touching).insert(id) {
-            return;
+    /// The record of a token whose text, or whose signatures, prove that its bearer has it.
+    async fn know(&self, shown: &Secret) -> Result<Arc<Known>, Refusal> {
+        let sha256 = text_sha256(shown);
+        // Read before the database is: a change in between makes the entry worthless, not wrong.
+        let changes = self.store.token_changes();
+        if let Some(known) = self.cache.find(&sha256, changes) {
+            return Ok(known);
         }
-        let (store, touching) = (self.store.clone(), Arc::clone(&self.touching));
-        self.tasks.spawn(async move {
-            let used = Use { token_id: id, at: now, first_at: now, from: None, count: 1 };
-            if let Err(error) = store.record_uses(vec![used]).await {
-                warn!(token.id = %id, error = &error as &dyn std::error::Error, "the use of token {id} was not recorded");
+        let known = match self.settings.reads_as(shown) {
+            Shape::Broken => return Err(Refusal::Invalid(Reason::Malformed)),
+            Shape::Macaroon => self.macaroon(shown).await?,
+            Shape::Whole => self.whole(sha256).await?,
+        };
+        let known = Arc::new(known);
+        self.cache.keep(sha256, Arc::clone(&known), changes);
+        Ok(known)
+    }
+
+    async fn whole(&self, sha256: [u8; 32]) -> Result<Known, Refusal> {
+        let token = self.find(sha256).await?;
+        // A macaroon is looked up by its name, which opens nothing.
+        let token = token.filter(|token| token.kind != OwnTokenKind::Macaroon);
+        // What the configuration brought along goes with it.
+        let token =
+            token.filter(|token| token.created_by != CONFIGURED || self.settings.configured_keys.contains(&sha256));
+        let token = token.ok_or(Refusal::Invalid(Reason::Unknown))?;
+        Ok(Known { token, caveats: Vec::new(), point: None, attenuated: false, denied: false })
+    }
+
+    async fn macaroon(&self, shown: &Secret) -> Result<Known, Refusal> {
+        let invalid = |reason| Err(Refusal::Invalid(reason));
+        let Some(shown) = read_strictly(&self.settings.macaroon_prefix, shown.expose()) else {
+            return invalid(Reason::Malformed);
+        };
+        // The location is not signed: another one would be another text of the same token.
+        if shown.location.as_ref().is_none_or(|location| location.as_slice() != self.settings.location.as_bytes()) {
+            return invalid(Reason::Malformed);
+        }
+        let Some(token) = self.find(macaroon::lookup(&shown.identifier)).await? else {
+            return invalid(Reason::Unknown);
+        };
+        if token.kind != OwnTokenKind::Macaroon {
+            return invalid(Reason::Unknown);
+        }
+        let root_key = self.store.open_own(&token).map_err(Refusal::Unavailable)?;
+        let Some(verified) = macaroon::verify(&root_key, &shown) else { return invalid(Reason::Signature) };
+        let denied = self.store.denied_branches(&verified.points).await.map_err(Refusal::Unavailable)?;
+        let issued = token.caveats.iter().map(|text| Caveat::read(text.as_bytes()));
+        let mut caveats = verified.caveats;
+        let attenuated = caveats.len() > macaroon::embedded(&token);
+        caveats.extend(issued);
+        let point = verified.points.last().copied();
+        Ok(Known { token, caveats, point, attenuated, denied: !denied.is_empty() })
+    }
+
+    async fn find(&self, sha256: [u8; 32]) -> Result<Option<OwnToken>, Refusal> {
+        let found = self.store.own_tokens_by_hash(&[sha256]).await.map_err(Refusal::Unavailable)?;
+        Ok(found.into_iter().next().flatten())
+    }
+
+    /// Why the token is not accepted; none if it is, and then its nonces are used up.
+    async fn judge(&self, known: &Known, request: &Request<'_>, now: Timestamp) -> Result<Option<Reason>, Refusal> {
+        let nonces = match refuses(known, request, now) {
+            Ok(nonces) => nonces,
+            Err(reason) => {
+                if known.token.canary {
+                    self.raise_alarm(known, request);
+                }
+                return Ok(Some(reason));
             }
-            lock(&touching).remove(&id);
+        };
+        for nonce in nonces {
+            let sha256 = Sha256::digest(nonce).into();
+            if !self.store.use_nonce(known.token.id, sha256).await.map_err(Refusal::Unavailable)? {
+                return Ok(Some(Reason::Caveats("one-time token was used before".into())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Beside the answer, so that a canary takes no longer than an unknown token.
+    fn raise_alarm(&self, known: &Known, request: &Request<'_>) {
+        let (store, id) = (self.store.clone(), known.token.id);
+        let detail = serde_json::json!({ "address": request.address, "path": request.path });
+        warn!(token.id = %id, "canary token {id} was shown");
+        self.uses.note(id, self.clock.now(), request.address, known.token.first_used_at.is_none());
+        self.tasks.spawn(async move {
+            if let Err(error) = store.queue_token_notice(id, TokenOccasion::CanaryUsed, detail).await {
+                let failure: &(dyn std::error::Error + 'static) = &error;
+                warn!(token.id = %id, failure, "the alarm of canary token {id} was not stored");
+            }
         });
     }
 }
 
-fn lock(touching: &Mutex<HashSet<TokenId>>) -> std::sync::MutexGuard<'_, HashSet<TokenId>> {
-    touching.lock().unwrap_or_else(PoisonError::into_inner)
+/// Who made the tokens that the configuration names.
+pub const CONFIGURED: &str = "configuration";
+
+/// The nonces that accepting it uses up, or why it is not accepted.
+fn refuses<'k>(known: &'k Known, request: &Request<'_>, now: Timestamp) -> Result<Vec<&'k str>, Reason> {
+    let token = &known.token;
+    match token.state(now) {
+        OwnTokenState::Active => {}
+        OwnTokenState::Early => return Err(Reason::Early),
+        OwnTokenState::Expired => return Err(Reason::Expired),
+        OwnTokenState::Revoked => return Err(Reason::Revoked),
+        OwnTokenState::Suspended => return Err(Reason::Suspended),
+    }
+    if known.denied {
+        return Err(Reason::Denied);
+    }
+    // A canary is as dead as a token that was never issued, to all appearance.
+    if token.canary {
+        return Err(Reason::Unknown);
+    }
+    let user = token.owner_id.uuid().hyphenated().to_string();
+    let context = Context {
+        now,
+        user: Some(&user),
+        project: request.project,
+        publisher: request.publisher,
+        method: request.method,
+        path: request.path,
+        address: request.address,
+        audience: request.audience,
+    };
+    let nonces = violations(&known.caveats, &context).map_err(|violation| Reason::Caveats(violation.to_string()))?;
+    // What a macaroon's caveats say, the other kinds have in their record.
+    if token.kind != OwnTokenKind::Macaroon && !token.projects.is_empty() {
+        let projects = Caveat::ProjectNames(token.projects.clone());
+        projects.check(&context).map_err(|violation| Reason::Caveats(violation.to_string()))?;
+    }
+    if let Some(asked) = request.organisation
+        && !token.organisations.is_empty()
+        && !token.organisations.iter().any(|each| each == asked)
+    {
+        return Err(Reason::Caveats("token is not valid for this organisation".into()));
+    }
+    Ok(nonces)
+}
+
+/// What a text can be before anybody is asked.
+enum Shape {
+    /// Ours by its beginning, and yet none of ours.
+    Broken,
+    Macaroon,
+    /// Looked up by the hash of all of it.
+    Whole,
+}
+
+impl Settings {
+    fn reads_as(&self, shown: &Secret) -> Shape {
+        let text = shown.expose();
+        if text.strip_prefix(self.macaroon_prefix.as_bytes()).is_some_and(|rest| rest.starts_with(b"-")) {
+            return Shape::Macaroon;
+        }
+        match pat::Mark::of(self.prefix.as_str(), text) {
+            Some(mark) if !pat::check_marked(self.prefix.as_str(), mark, text) => Shape::Broken,
+            _ => Shape::Whole,
+        }
+    }
 }
 
 /// The token of `Bearer …` (RFC 6750) or `token …` (what GitHub's and many registries' clients send).

@@ -1,14 +1,14 @@
-//! Personal access tokens: `<prefix>_pat_`, 32 random base62 characters, 6 of checksum.
+//! Personal access tokens, keys and magic tokens: `<prefix>_pat_`, 32 random base62 characters, 6 of checksum.
 //!
 //! The form is [`token::pat`](crate::token::pat)'s, which recognizes them as well. The random part carries 190 bits and
 //! every character of it is equally likely.
 
 use rand::TryCryptoRng;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::text_sha256;
 use crate::token::Secret;
-use crate::token::pat::{CHECKSUM_LEN, RANDOM_LEN, checksum, is_prefix};
+use crate::token::pat::{CHECKSUM_LEN, Mark, RANDOM_LEN, checksum, is_prefix};
 
 /// What the tokens of this installation begin with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +26,24 @@ pub struct Minted {
     pub hint: String,
 }
 
-/// Makes a token from the operating system's randomness.
+/// Makes a personal access token from the operating system's randomness.
 ///
 /// # Errors
 /// When there is no randomness to be had.
 pub fn mint<R: TryCryptoRng>(prefix: &Prefix, rng: &mut R) -> Result<Minted, R::Error> {
+    mint_marked(prefix, Mark::Pat, rng)
+}
+
+/// Makes a token with this mark.
+///
+/// # Errors
+/// When there is no randomness to be had.
+pub fn mint_marked<R: TryCryptoRng>(prefix: &Prefix, mark: Mark, rng: &mut R) -> Result<Minted, R::Error> {
     let mut text = Zeroizing::new(Vec::with_capacity(prefix.0.len() + "_pat_".len() + RANDOM_LEN + CHECKSUM_LEN));
     text.extend_from_slice(prefix.0.as_bytes());
-    text.extend_from_slice(b"_pat_");
+    text.push(b'_');
+    text.extend_from_slice(mark.word().as_bytes());
+    text.push(b'_');
     for _ in 0..RANDOM_LEN {
         text.push(base62(rng)?);
     }
@@ -41,13 +51,8 @@ pub fn mint<R: TryCryptoRng>(prefix: &Prefix, rng: &mut R) -> Result<Minted, R::
     text.extend_from_slice(&sum);
     let hint = sum.iter().skip(CHECKSUM_LEN - HINT_LEN).map(|byte| char::from(*byte)).collect();
     let secret = Secret::new(std::mem::take(&mut *text));
-    let sha256 = sha256(&secret);
+    let sha256 = text_sha256(&secret);
     Ok(Minted { secret, sha256, hint })
-}
-
-/// The name under which the store knows a token.
-pub fn sha256(secret: &Secret) -> [u8; 32] {
-    Sha256::digest(secret.expose()).into()
 }
 
 impl Prefix {
@@ -103,7 +108,7 @@ mod tests {
         assert_eq!(minted.secret.len(), "stanch_pat_".len() + 32 + 6);
         assert_eq!(minted.hint.len(), 4);
         assert!(minted.secret.expose().ends_with(minted.hint.as_bytes()));
-        assert_eq!(minted.sha256, sha256(&minted.secret));
+        assert_eq!(minted.sha256, text_sha256(&minted.secret));
     }
 
     #[test]

@@ -71,7 +71,7 @@ mod starts;
 mod withhold;
 
 use crate::token::catalogue::{self, Kind};
-use crate::token::{Confidence, KindId, Secret, pat};
+use crate::token::{Confidence, KindId, Secret, macaroon, pat};
 use engine::{ContextKinds, Engine};
 use matcher::Reach;
 use resolve::Hit;
@@ -144,15 +144,22 @@ pub enum Error {
 pub struct RecognizerBuilder {
     own: Vec<Kind>,
     pat_prefix: Option<String>,
+    macaroons: Option<(String, String)>,
     only: Option<Vec<KindId>>,
     without: Vec<KindId>,
     accepted: Vec<KindId>,
 }
 
 impl RecognizerBuilder {
-    /// Adds the personal access tokens of the built-in issuer, under the prefix it mints with.
+    /// Adds the opaque tokens of the built-in issuer, under the prefix it mints with.
     pub fn with_pat_prefix(mut self, prefix: &str) -> Self {
         self.pat_prefix = Some(prefix.to_owned());
+        self
+    }
+
+    /// Adds the macaroons of the built-in issuer, under the prefix and the location it mints with.
+    pub fn with_macaroons(mut self, prefix: &str, location: &str) -> Self {
+        self.macaroons = Some((prefix.to_owned(), location.to_owned()));
         self
     }
 
@@ -195,7 +202,12 @@ impl RecognizerBuilder {
         };
         let mut kinds: Vec<Kind> = catalogue::builtin().iter().filter(chosen).cloned().collect();
         if let Some(prefix) = &self.pat_prefix {
-            kinds.push(pat::kind(prefix).map_err(|bad| Error::Prefix(bad.0))?);
+            for mark in pat::Mark::ALL {
+                kinds.push(pat::kind_marked(prefix, mark).map_err(|bad| Error::Prefix(bad.0))?);
+            }
+        }
+        if let Some((prefix, location)) = &self.macaroons {
+            kinds.push(macaroon::kind(prefix, location).map_err(|bad| Error::Prefix(bad.0))?);
         }
         kinds.extend(self.own);
         for (at, kind) in kinds.iter().enumerate() {

@@ -258,7 +258,7 @@ fn asks_again(incident: &Incident, token: &NewToken, now: Timestamp) -> bool {
     let State::Closed(outcome) = incident.state else { return false };
     match &token.verdict {
         Some(Verdict::Live(_)) => true,
-        Some(Verdict::Dead(_) | Verdict::NotOurs) => false,
+        Some(Verdict::Dead(_) | Verdict::Forged(_) | Verdict::NotOurs) => false,
         None | Some(Verdict::Unknown(_)) => {
             let believed = incident.closed_at.is_some_and(|at| now.since(at) <= ASK_AGAIN_AFTER);
             matches!(outcome, Outcome::AlreadyDead | Outcome::NotOurs) && !believed
@@ -334,7 +334,7 @@ fn events(touched: &Touched, work: &AcceptWork) -> Vec<Event> {
 fn label(incident: &Incident) -> Option<Label> {
     match incident.verdict? {
         "live" | "dead" => Some(Label::TruePositive),
-        "not_ours" => Some(Label::FalsePositive),
+        "forged" | "not_ours" => Some(Label::FalsePositive),
         _ => None,
     }
 }

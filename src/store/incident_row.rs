@@ -228,7 +228,7 @@ fn read_confidence(word: &str) -> Result<Confidence, Error> {
 }
 
 fn read_verdict(word: &str) -> Result<&'static str, Error> {
-    const WORDS: [&str; 4] = ["dead", "live", "not_ours", "unknown"];
+    const WORDS: [&str; 5] = ["dead", "forged", "live", "not_ours", "unknown"];
     WORDS.into_iter().find(|known| *known == word).ok_or_else(|| unknown_word("verdict", word))
 }
 

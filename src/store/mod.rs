@@ -47,7 +47,7 @@ mod tokens;
 mod wake;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 pub use attention::{NeedsHuman, WaitingIncidents};
@@ -105,6 +105,8 @@ pub struct Store {
     /// Whether SQLite's log file may still hold what a sweep erased.
     remembers_erased: Arc<AtomicBool>,
     seal: Arc<SealRing>,
+    /// How often this process changed tokens of the built-in issuer.
+    token_changes: Arc<AtomicU64>,
     wake: Arc<Wake>,
 }
 
@@ -125,8 +127,16 @@ impl Store {
         let keep_reports_for = settings.keep_reports_for;
         // Unknown what the process before left there.
         let remembers_erased = Arc::new(AtomicBool::new(true));
-        let brake = Arc::new(Policy::default());
-        let store = Self { brake, clock, keep_reports_for, pool, remembers_erased, seal: Arc::new(seal), wake };
+        let store = Self {
+            brake: Arc::new(Policy::default()),
+            clock,
+            keep_reports_for,
+            pool,
+            remembers_erased,
+            seal: Arc::new(seal),
+            token_changes: Arc::default(),
+            wake,
+        };
         if let Err(error) = store.check_seal_keys().await {
             store.close().await;
             return Err(error);

@@ -4,6 +4,7 @@
 //! outside world by a [`Fingerprint`].
 
 pub mod catalogue;
+pub mod caveat;
 pub mod charset;
 pub mod checksum;
 pub mod encoding;
@@ -13,7 +14,9 @@ pub mod generate;
 pub mod jwt;
 mod kind;
 pub mod macaroon;
+pub mod network;
 pub mod pat;
+pub mod route;
 mod secret;
 pub mod shape;
 

@@ -15,8 +15,7 @@ use stanch::http::{self, App};
 use stanch::incident::Incident;
 use stanch::intake::{Feedback, Intake, KeyEndpoint, Origin, Parts, TokenForm};
 use stanch::issuer::Issuers;
-use stanch::mint::Authenticator;
-use stanch::mint::pat::Prefix;
+use stanch::mint::{self, Authenticator};
 use stanch::recognize::Recognizer;
 use stanch::send::{Generator, KeyPair, KeyServer, Message, Signer};
 use stanch::store::{self, IncidentFilter, PageRequest, SealKey, SealRing, Store};
@@ -100,7 +99,7 @@ impl Door {
             intake,
             store: store.clone(),
             clock: clock.clone(),
-            authenticator: Authenticator::new(store.clone(), Prefix::default(), clock.clone()),
+            authenticator: Authenticator::new(store.clone(), mint::Settings::default(), clock.clone()),
             metrics: Metrics::install().expect("a recorder"),
         };
         let app = App::new(settings, parts);

@@ -3,6 +3,7 @@
 //! `[issuer.builtin]` is the issuer that stanch brings along. Every other name is an issuer elsewhere: the kinds of token
 //! it claims, what it can bear, and one table for the mechanism by which it is reached.
 
+mod builtin;
 mod http;
 mod request;
 
@@ -11,20 +12,17 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::path::Path;
 
+pub use builtin::{API_KEYS, API_KEYS_FILE, Builtin, PREFIX};
 pub use http::{Authentication, Http, Preset};
 pub use request::{Fields, Inactive, Method, Revoke, Verify};
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::environment::Variable;
 use super::human::Span;
 use super::layers::{Layers, Section};
 use crate::issuer::GuardSettings;
 use crate::token::KindId;
-
-/// First part of the tokens that the built-in issuer mints. Default: `stanch`. Effect: `issuer.builtin.prefix`.
-pub const PREFIX: Variable = Variable { name: "STANCH_TOKEN_PREFIX", key: "issuer.builtin.prefix" };
 
 const BUILTIN: &str = "builtin";
 
@@ -33,14 +31,6 @@ const BUILTIN: &str = "builtin";
 pub struct Issuers {
     pub builtin: Builtin,
     pub elsewhere: BTreeMap<String, Elsewhere>,
-}
-
-/// The issuer that stanch brings along.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Builtin {
-    pub enabled: bool,
-    pub prefix: String,
 }
 
 /// An issuer elsewhere.
@@ -57,12 +47,6 @@ pub struct Elsewhere {
     /// Longest time for one operation, all its requests together.
     pub operation_timeout: Span,
     pub http: Option<Http>,
-}
-
-impl Default for Builtin {
-    fn default() -> Self {
-        Self { enabled: true, prefix: "stanch".into() }
-    }
 }
 
 impl Default for Elsewhere {
@@ -111,21 +95,16 @@ impl Elsewhere {
 
 impl Section for Issuers {
     fn rebase(&mut self, folder: &Path) {
+        self.builtin.rebase(folder);
         self.elsewhere.values_mut().filter_map(|each| each.http.as_mut()).for_each(|http| http.rebase(folder));
     }
 
     fn read_environment(&mut self, layers: &mut Layers) {
-        layers.set(&PREFIX, &mut self.builtin.prefix);
+        self.builtin.read_environment(layers);
     }
 
     fn check(&self, layers: &mut Layers) {
-        let prefix = &self.builtin.prefix;
-        // The prefix ends where the token's kind begins, and is found in running text.
-        let letters = prefix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        if !(letters && (2..=32).contains(&prefix.len()) && prefix.as_bytes()[0].is_ascii_lowercase()) {
-            let hint = "use 2 to 32 small letters and digits, a letter first";
-            layers.refuse(PREFIX.key, "not a prefix of tokens", hint);
-        }
+        self.builtin.check(layers);
         let mut claimed: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, issuer) in &self.elsewhere {
             let key = format!("issuer.{name}");

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::{By, Caller, Operator, Refused, Scheme, Seen, Shown, Status, session, shown};
 use crate::http::App;
 use crate::http::route::{Access, scope};
-use crate::mint::Refusal;
+use crate::mint::{self, Refusal};
 use crate::operator::Role;
 use crate::store::OwnToken;
 
@@ -22,6 +22,18 @@ pub struct Guard {
     pub access: Access,
     /// Whether the route shows a page, so that nobody is sent to sign in rather than refused.
     pub page: bool,
+}
+
+/// What a token may be bound to of a request.
+struct Asked {
+    method: Method,
+    path: String,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        Self { method: request.method().clone(), path: request.uri().path().to_owned() }
+    }
 }
 
 /// Most bytes of a form that comes by a session.
@@ -66,7 +78,7 @@ impl Guard {
     async fn caller(&self, request: &mut Request, seen: &mut Seen, scope: Option<&'static str>) -> Result<(), Refused> {
         let shown = shown(request.headers()).map_err(|_| Refused::Unclear)?.ok_or(Refused::Missing)?;
         let scheme = shown.scheme;
-        let token = self.look_up(&shown, seen).await?;
+        let token = self.look_up(Asked::of(request), &shown, seen).await?;
         if let Some(scope) = scope.filter(|scope| !token.scopes.iter().any(|held| held == scope)) {
             return Err(Refused::Forbidden { scope });
         }
@@ -83,7 +95,7 @@ impl Guard {
     ) -> Result<(), Refused> {
         let found = match shown(request.headers()).map_err(|_| Refused::Unclear)? {
             Some(shown) => {
-                let token = self.look_up(&shown, seen).await?;
+                let token = self.look_up(Asked::of(request), &shown, seen).await?;
                 let role = Role::of_scopes(&token.scopes).ok_or(Refused::Forbidden { scope: needed.scope() })?;
                 Operator { name: token.owner_name, role, by: By::Token(token.id) }
             }
@@ -104,14 +116,17 @@ impl Guard {
         Ok(())
     }
 
-    async fn look_up(&self, shown: &Shown, seen: &mut Seen) -> Result<OwnToken, Refused> {
+    async fn look_up(&self, asked: Asked, shown: &Shown, seen: &mut Seen) -> Result<OwnToken, Refused> {
         let scheme = shown.scheme;
         // Another user than `__token__` is a password of somebody; only a client's id may stand there.
         if shown.user.is_some() && self.access != Access::Client {
             return Err(Refused::Invalid(Scheme::Basic));
         }
-        match self.app.authenticator.look_up(&shown.secret).await {
-            Ok(token) => {
+        let Asked { method, path } = asked;
+        let asked = mint::Request { method: Some(method.as_str()), path: Some(&path), ..mint::Request::default() };
+        match self.app.authenticator.authenticate(&shown.secret, &asked).await {
+            Ok(authenticated) => {
+                let token = authenticated.token().clone();
                 *seen = Seen { status: Status::Ok, token_id: Some(token.id) };
                 let is_itself = |user: &String| *user == token.id.to_string();
                 if shown.user.as_ref().is_some_and(|user| !is_itself(user)) {
@@ -119,7 +134,7 @@ impl Guard {
                 }
                 Ok(token)
             }
-            Err(Refusal::Absent | Refusal::Invalid) => Err(Refused::Invalid(scheme)),
+            Err(Refusal::Absent | Refusal::Invalid(_)) => Err(Refused::Invalid(scheme)),
             Err(Refusal::Unavailable(failure)) => {
                 let failure: &(dyn std::error::Error + 'static) = &failure;
                 warn!(failure, "could not look up a token that was shown");

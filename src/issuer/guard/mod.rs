@@ -116,7 +116,7 @@ impl Guard {
         };
         metrics::verified(self.name(), &verdict, self.clock.now().since(started_at));
         leave.settle(match &verdict {
-            Verdict::Dead(_) | Verdict::Live(_) | Verdict::NotOurs => Sign::Answered,
+            Verdict::Dead(_) | Verdict::Forged(_) | Verdict::Live(_) | Verdict::NotOurs => Sign::Answered,
             Verdict::Unknown(unknown) => Sign::of(unknown),
         });
         verdict

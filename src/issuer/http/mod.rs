@@ -103,7 +103,7 @@ impl HttpIssuer {
                     token = Some(&asked);
                 }
                 Verdict::Dead(_) => return Ok(Revocation::AlreadyDead),
-                Verdict::NotOurs => return Ok(Revocation::NotOurs),
+                Verdict::Forged(_) | Verdict::NotOurs => return Ok(Revocation::NotOurs),
                 Verdict::Unknown(unknown) => return Err(unknown),
             }
         }
@@ -133,11 +133,13 @@ impl HttpIssuer {
                 Err(Unknown::Contradictory { why: "says there is nothing to revoke but the token still lives".into() })
             }
             (Verdict::Unknown(unknown), _) => Err(unknown),
-            (Verdict::Dead(_) | Verdict::NotOurs, Heard::Done) => Ok(Revocation::Confirmed),
+            (Verdict::Dead(_) | Verdict::Forged(_) | Verdict::NotOurs, Heard::Done) => Ok(Revocation::Confirmed),
             (Verdict::Dead(_), Heard::Gone) => Ok(Revocation::AlreadyDead),
             // It was found live before: whoever does not know it any more has removed it since.
-            (Verdict::NotOurs, Heard::Gone) if question.token.is_some() => Ok(Revocation::AlreadyDead),
-            (Verdict::NotOurs, Heard::Gone) => Ok(Revocation::NotOurs),
+            (Verdict::Forged(_) | Verdict::NotOurs, Heard::Gone) if question.token.is_some() => {
+                Ok(Revocation::AlreadyDead)
+            }
+            (Verdict::Forged(_) | Verdict::NotOurs, Heard::Gone) => Ok(Revocation::NotOurs),
         }
     }
 
@@ -185,7 +187,9 @@ impl Issuer for HttpIssuer {
             let kind = KindId::new("made-up");
             let question = Question { incident_id: None, kind: &kind, secret: &made_up, token: None };
             match self.verdict(&question).await {
-                Verdict::Dead(_) | Verdict::NotOurs => Ok("answers, and refuses a made-up token".into()),
+                Verdict::Dead(_) | Verdict::Forged(_) | Verdict::NotOurs => {
+                    Ok("answers, and refuses a made-up token".into())
+                }
                 Verdict::Live(_) => Err("says that a made-up token lives: its answers are not read as they are \
                                          meant; see `verify_answers`"
                     .into()),

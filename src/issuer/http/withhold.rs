@@ -18,6 +18,7 @@ pub(super) fn withhold(verdict: Verdict, secret: &Secret) -> Verdict {
             let token = token.filter(|token| !secret.is_in(&token.id));
             Verdict::Dead(token.map(|token| without(token, secret)))
         }
+        Verdict::Forged(token) => Verdict::Forged(without(token, secret)),
         Verdict::NotOurs | Verdict::Unknown(_) => verdict,
     }
 }

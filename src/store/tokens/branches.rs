@@ -60,7 +60,7 @@ static OF_TOKEN: Statement = Statement::new(
 impl Store {
     /// Denies a point; true if this call did it, false if it was denied already.
     pub async fn deny_branch(&self, branch: Branch) -> Result<bool, Error> {
-        self.write((branch, self.clock.now()), |session, (branch, now)| {
+        self.change_tokens((branch, self.clock.now()), |session, (branch, now)| {
             Box::pin(async move {
                 let (by, reason) = (branch.by.as_str(), branch.reason.as_str());
                 let binds = binds![hex(&branch.sha256), branch.token_id, *now, by, reason, branch.incident_id];

@@ -141,7 +141,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there never was such a token.
     pub async fn revoke_own_token(&self, id: TokenId, revoking: Revoking) -> Result<bool, Error> {
-        self.write((id, revoking, self.clock.now()), |session, (id, revoking, now)| {
+        self.change_tokens((id, revoking, self.clock.now()), |session, (id, revoking, now)| {
             Box::pin(async move {
                 if revoke(session, *id, revoking, *now).await? {
                     return Ok(true);
@@ -158,7 +158,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there never was such a token.
     pub async fn suspend_own_token(&self, id: TokenId, suspended: bool, changing: Changing) -> Result<bool, Error> {
-        self.write((id, suspended, changing, self.clock.now()), |session, (id, suspended, changing, now)| {
+        self.change_tokens((id, suspended, changing, self.clock.now()), |session, (id, suspended, changing, now)| {
             Box::pin(async move {
                 session.optional(&LOCK, binds![*id]).await?.ok_or(Error::NotFound { what: "token" })?;
                 let at = suspended.then_some(*now);
@@ -173,7 +173,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is no such owner.
     pub async fn suspend_owner(&self, id: OwnerId, suspended: bool) -> Result<(), Error> {
-        self.write((id, suspended, self.clock.now()), |session, (id, suspended, now)| {
+        self.change_tokens((id, suspended, self.clock.now()), |session, (id, suspended, now)| {
             Box::pin(async move {
                 let changed = session.run(&SUSPEND_OWNER, binds![*id, suspended.then_some(*now)]).await?;
                 if changed == 1 { Ok(()) } else { Err(Error::NotFound { what: "owner" }) }
@@ -194,7 +194,7 @@ impl Store {
         changing: Changing,
     ) -> Result<OwnToken, Error> {
         let work = (id, narrowing, changing, self.clock.now());
-        self.write(work, |session, (id, narrowing, changing, now)| {
+        self.change_tokens(work, |session, (id, narrowing, changing, now)| {
             Box::pin(narrow(session, *id, narrowing, changing, *now))
         })
         .await
@@ -209,7 +209,7 @@ impl Store {
         changing: Changing,
     ) -> Result<Vec<TokenId>, Error> {
         let work = (owner_id, organisation.to_owned(), changing, self.clock.now());
-        self.write(work, |session, (owner_id, organisation, changing, now)| {
+        self.change_tokens(work, |session, (owner_id, organisation, changing, now)| {
             Box::pin(leave(session, *owner_id, organisation, changing, *now))
         })
         .await

@@ -16,6 +16,7 @@ mod usage;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::Ordering;
 
 pub use branches::{Branch, DeniedBranch};
 pub use change::{Changing, Narrowing, Revoking};
@@ -27,8 +28,9 @@ pub use usage::Use;
 
 pub(super) use sealed::rewrap;
 
-use super::Error;
+use super::pool::Body;
 use super::sql::Row;
+use super::{Error, Store};
 use crate::clock::Timestamp;
 use crate::id::{IncidentId, OwnerId, TokenId};
 use crate::incident::EmailAddress;
@@ -96,7 +98,7 @@ pub struct OwnToken {
     sealed: Option<Sealed>,
 }
 
-/// Bytes that open only with the sealing keys; see [`Store::open_own`](super::Store::open_own).
+/// Bytes that open only with the sealing keys; see [`Store::open_own`].
 #[derive(Clone)]
 struct Sealed(Vec<u8>);
 
@@ -110,6 +112,25 @@ pub enum OwnTokenState {
     Revoked,
     /// It, or its owner, is set aside for now.
     Suspended,
+}
+
+impl Store {
+    /// How often this process changed tokens: what was read before a change is not to be believed after it.
+    pub fn token_changes(&self) -> u64 {
+        self.token_changes.load(Ordering::SeqCst)
+    }
+
+    /// Runs a transaction that changes tokens, and counts it once it is durable.
+    async fn change_tokens<D, T>(&self, data: D, body: Body<D, T>) -> Result<T, Error>
+    where
+        D: Send + 'static,
+        T: Send + 'static,
+    {
+        let done = self.write(data, body).await;
+        // One that failed may have happened all the same.
+        self.token_changes.fetch_add(1, Ordering::SeqCst);
+        done
+    }
 }
 
 impl OwnToken {

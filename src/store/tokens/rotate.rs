@@ -52,7 +52,7 @@ impl Store {
         tell: Option<TokenOccasion>,
     ) -> Result<Rotation, Error> {
         let work = (old, old_ends_at, token, tell, Arc::clone(&self.seal), self.clock.now());
-        self.write(work, |session, (old, ends_at, token, tell, seal, now)| {
+        self.change_tokens(work, |session, (old, ends_at, token, tell, seal, now)| {
             Box::pin(async move {
                 session.optional(&LOCK, binds![*old]).await?.ok_or(Error::NotFound { what: "token" })?;
                 let before = change::by_id(session, *old).await?;

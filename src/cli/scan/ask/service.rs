@@ -166,7 +166,8 @@ fn told(verdict: &Verdict) -> (scan::Verdict, &str) {
     match verdict {
         Verdict::Dead(_) => (scan::Verdict::Dead, ""),
         Verdict::Live(_) => (scan::Verdict::Live, ""),
-        Verdict::NotOurs => (scan::Verdict::NotOurs, ""),
+        // It names one of our tokens and is none.
+        Verdict::Forged(_) | Verdict::NotOurs => (scan::Verdict::NotOurs, ""),
         Verdict::Unknown(unknown) => (scan::Verdict::Unknown, unknown.why()),
     }
 }

@@ -47,7 +47,7 @@ impl Tokens {
 pub fn facts(verdict: &Verdict) -> Vec<Fact> {
     let issued: &IssuedToken = match verdict {
         Verdict::Live(issued) | Verdict::Dead(Some(issued)) => issued,
-        Verdict::Dead(None) | Verdict::NotOurs | Verdict::Unknown(_) => return Vec::new(),
+        Verdict::Dead(None) | Verdict::Forged(_) | Verdict::NotOurs | Verdict::Unknown(_) => return Vec::new(),
     };
     let owner = issued.owner.as_ref().and_then(|owner| owner.id.as_deref());
     let scopes = issued.scopes.join(", ");

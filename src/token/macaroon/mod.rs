@@ -1,17 +1,27 @@
-//! Macaroons as they leak: read leniently, named by what their issuer looks at.
+//! Macaroons: as they leak, read leniently and named by what their issuer looks at; as they are shown, in one spelling.
 //!
 //! One macaroon has many texts: two base64 alphabets, padding or none, stray bits in the last character, longer
 //! spellings of a length, any location, bytes after the signature; and the older packet format carries the same
 //! signature. All of them open the same door, so all of them must be one incident. [`Macaroon::canonical`] is taken
 //! over identifier, caveats and signature alone, and this reader accepts every spelling that a known issuer accepts.
-//! Nothing here decides whether a token is valid: that takes the issuer's key, and a strict reader.
+//! Nothing in [`find`] decides whether a token is valid: that takes the issuer's key ([`Chain`]) and a strict reader
+//! ([`read_strictly`]).
 //!
 //! Format: libmacaroons, `doc/format.txt`, binary version 2, and the text packets of version 1. Work and memory are
 //! bounded by [`MAX_CAVEATS`] and [`MAX_FIELD`]; no input panics.
 
+mod chain;
+mod text;
+
 use zeroize::Zeroizing;
 
-use super::encoding;
+pub use chain::{Chain, point};
+pub use text::{MAX_STRICT_CAVEAT, MAX_STRICT_CAVEATS, MAX_STRICT_TEXT, read as read_strictly};
+
+use super::catalogue::{Check, Kind, Proof};
+use super::checksum::{Algorithm, Identifier};
+use super::encoding::{self, Alphabet, to_base64};
+use super::shape::BadShape;
 
 /// More caveats than this are not a token that anybody issued.
 pub const MAX_CAVEATS: usize = 1000;
@@ -88,6 +98,39 @@ impl Macaroon {
         push(b's', self.signature.as_slice());
         out
     }
+}
+
+/// The kind of the built-in issuer's macaroons, whatever prefix and location.
+pub const KIND: &str = "stanch-macaroon";
+
+/// The kind of an installation's macaroons: behind its prefix, for its location, named by a UUID.
+///
+/// # Errors
+/// [`BadShape`] if they could not be told apart in running text.
+pub fn kind(prefix: &str, location: &str) -> Result<Kind, BadShape> {
+    let named = (2..=32).contains(&prefix.len())
+        && prefix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if !named || !is_location(location) {
+        let why =
+            "a macaroon's prefix is 2 to 32 small letters and digits, its location 1 to 100 visible ASCII characters";
+        return Err(BadShape(why.into()));
+    }
+    let location_len = u8::try_from(location.len()).map_err(|_| BadShape("the location is too long".into()))?;
+    let header = [&[2, 1, location_len][..], location.as_bytes(), &[2, 36]].concat();
+    // Of the header's characters those that nothing after it has a part in.
+    let mut fixed = to_base64(&header, Alphabet::Url);
+    fixed.truncate(header.len() * 8 / 6);
+    let fixed = String::from_utf8_lossy(&fixed);
+    // Identifier, two ends of sections, signature: the least that follows.
+    let shortest = ((header.len() + 36 + 2 + 34) * 4).div_ceil(3) - fixed.len();
+    let shape = format!("{prefix}-{fixed}{{b64u:{shortest}-6000}}");
+    let check = Check { algorithm: Algorithm::MacaroonV2 { identifier: Identifier::Uuid }, proof: Proof::Proved };
+    Kind::own(KIND, "built-in", "API token (macaroon)", &shape, Some(check))
+}
+
+/// Whether a location can be written into our macaroons.
+pub fn is_location(location: &str) -> bool {
+    (1..=100).contains(&location.len()) && location.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 const END: u64 = 0;
@@ -226,7 +269,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::token::encoding::{Alphabet, to_base64};
 
     /// How the same macaroon may be written differently.
     #[derive(Clone, Debug, Default)]

@@ -161,7 +161,7 @@ pub fn history(bytes: &[u8]) {
     ] {
         fs::write(path, bytes).expect("the directory is writable");
     }
-    let options = Options { max_object_bytes: 1 << 20, threads: 1, selection: Selection::All };
+    let options = Options { max_object_bytes: 1 << 20, threads: 1, selection: Selection::All, ..Options::default() };
     let never = AtomicBool::new(false);
     let scanned = scan_repository(dir.path(), &Texts::new(&SCANNER), &options, &never, &mut |found| {
         assert!(found.start < found.end);

@@ -4,6 +4,8 @@
 //! starts, so that a mistake is told before anything has happened. Exit codes: 0 done, 1 failed, 2 wrong usage or
 //! refused configuration.
 
+#[cfg(feature = "scan")]
+mod alias;
 #[cfg(feature = "server")]
 mod command;
 #[cfg(feature = "server")]
@@ -70,6 +72,9 @@ pub struct Cli {
 /// Does what the process was asked to.
 pub fn run() -> ExitCode {
     // Wrong usage ends the process here, with exit code 2 and the words of the parser.
+    #[cfg(feature = "scan")]
+    let typed = help::command().get_matches_from(alias::expand(std::env::args_os()));
+    #[cfg(not(feature = "scan"))]
     let typed = help::command().get_matches();
     let cli = Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
     #[cfg(feature = "server")]

@@ -17,7 +17,7 @@ use super::lfs::{self, Lfs};
 use super::plan::Plan;
 use super::provenance::Provenance;
 use super::read::{Harvest, Place, Shared, Worker};
-use super::repository::{Chosen, MAX_OBJECT};
+use super::repository::Chosen;
 use crate::redact::inert;
 use crate::token::FindingId;
 
@@ -42,7 +42,7 @@ impl<'p> Reading<'p> {
     /// Opens a repository; what cannot be opened of it is a gap.
     pub fn open(chosen: &Chosen, shared: &'p Shared<'p>, gaps: &mut git::Gaps) -> Self {
         let direct = Direct::open(&chosen.places, gaps);
-        let limit = shared.plan.max_file_size.unwrap_or(MAX_OBJECT);
+        let limit = shared.plan.max_object();
         Self { direct, limit, common_dir: chosen.places.common_dir.clone(), shared }
     }
 
@@ -87,7 +87,7 @@ pub fn scan<'i, T: Sync>(
         }
         gathered.lock().unwrap_or_else(PoisonError::into_inner).merge(worker.harvest);
     };
-    let threads = reading.shared.plan.threads.min(work.len().div_ceil(BATCH));
+    let threads = reading.shared.plan.workers().min(work.len().div_ceil(BATCH));
     if threads <= 1 {
         run();
     } else {

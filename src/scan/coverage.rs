@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::git;
+use super::lfs::Lfs;
+use super::plan::{Plan, Submodules};
 use crate::redact::inert;
 
 /// What was read, and what was not.
@@ -42,6 +44,8 @@ pub enum Gap {
     LfsPointer,
     Link,
     NotRegular,
+    /// A history of which an earlier scan has read all but what is new.
+    ReadBefore,
     /// Another repository's commit, in a repository of which a part was read.
     Submodule,
     TimeOut,
@@ -66,6 +70,7 @@ impl Gap {
             Self::LfsPointer => "LFS pointer, its content not asked for",
             Self::Link => "symbolic link not followed",
             Self::NotRegular => "not a regular file",
+            Self::ReadBefore => "git history read before, of which only what is new was read",
             Self::Submodule => "commit of a submodule",
             Self::TimeOut => "out of time",
             Self::TooLarge => "larger than the limit",
@@ -127,10 +132,16 @@ impl Coverage {
     }
 
     /// Adds what was not read of a repository.
-    pub fn add_git(&mut self, gaps: &git::Gaps) {
+    pub fn add_git(&mut self, gaps: &git::Gaps, plan: &Plan) {
         for (gap, count) in gaps.iter() {
+            let is_wanted = match gap {
+                git::Gap::LfsPointer => plan.lfs == Lfs::Content,
+                git::Gap::Submodule => plan.submodules == Submodules::Required,
+                _ => true,
+            };
             let examples = count.examples.iter().map(|example| inert(example, 300));
-            self.gaps.add_many(gap.name(), count.count, examples);
+            let told = if is_wanted { &mut self.gaps } else { &mut self.skipped };
+            told.add_many(gap.name(), count.count, examples);
         }
     }
 

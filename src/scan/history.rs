@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -20,6 +21,7 @@ use super::coverage::{Coverage, Gap};
 use super::engine::{Found, Texts};
 use super::finding::Finding;
 use super::git::{self, Places, Reader, Store};
+use super::incremental::Visit;
 use super::lines::Lines;
 use super::plan::{History, Plan, Unreachable};
 use super::provenance::{Commit, Provenance, Source};
@@ -29,9 +31,6 @@ use super::tree::Repository;
 use crate::recognize::Scratch;
 use crate::redact::inert;
 use crate::token::FindingId;
-
-/// Objects larger than this are not read, if the plan does not say otherwise.
-const MAX_OBJECT: u64 = 64 << 20;
 
 /// Scans the repositories that were met in the tree at `root`.
 pub fn scan(root: &Path, repositories: &[Repository], shared: &Shared<'_>, harvest: &mut Harvest) {
@@ -47,13 +46,26 @@ pub fn scan(root: &Path, repositories: &[Repository], shared: &Shared<'_>, harve
         }
         match open(root, repository) {
             Ok(Some(opened)) if read.insert(opened.objects.clone()) => {
-                if opened.scan(shared, &mut harvest.coverage, &mut past).is_err() {
+                if opened.visit(shared, harvest, &mut past).is_err() {
                     harvest.coverage.gaps.add(Gap::History, &shown);
                 }
             }
             Ok(_) => {}
             Err(_) => harvest.coverage.gaps.add(Gap::History, &shown),
         }
+    }
+    tell_once(&mut harvest.findings, past, &mut harvest.inline);
+}
+
+/// Scans a bare repository that was fetched to be read under a name.
+pub fn scan_fetched(path: &Path, name: &str, shared: &Shared<'_>, harvest: &mut Harvest) {
+    let opened = Places::find(path, &mut git::Gaps::default()).ok().and_then(|places| {
+        let objects = places.objects.first().cloned()?;
+        Some(Opened { path: path.to_owned(), prefix: PathBuf::from(name), own: name.to_owned(), objects })
+    });
+    let mut past = Vec::new();
+    if opened.is_none_or(|opened| opened.visit(shared, harvest, &mut past).is_err()) {
+        harvest.coverage.gaps.add(Gap::History, &inert(name, 300));
     }
     tell_once(&mut harvest.findings, past, &mut harvest.inline);
 }
@@ -99,22 +111,44 @@ fn parent(path: &Path) -> PathBuf {
 }
 
 impl Opened {
+    /// Reads the history, or what is new in it.
+    fn visit(&self, shared: &Shared<'_>, harvest: &mut Harvest, past: &mut Vec<Past>) -> Result<(), git::Error> {
+        let Some(state) = &shared.plan.state else { return self.scan(shared, &mut harvest.coverage, past) };
+        let places = Places::find(&self.path, &mut git::Gaps::default())?;
+        let visit = Visit::begin(&places);
+        let from = past.len();
+        let mut coverage = Coverage::default();
+        if let Some(mut new) = visit.read_new(state, places, &self.prefix, shared) {
+            let found = std::mem::take(&mut new.findings);
+            past.extend(found.into_iter().map(|finding| Past { finding, is_suppressed: false }));
+            coverage = std::mem::take(&mut new.coverage);
+            harvest.merge(new);
+        } else {
+            self.scan(shared, &mut coverage, past)?;
+        }
+        let told = past[from..].iter().filter(|one| !one.is_suppressed).map(|one| &one.finding.id);
+        harvest.pending.push(visit.end(&coverage.gaps, told));
+        harvest.coverage.merge(coverage);
+        Ok(())
+    }
+
     fn scan(&self, shared: &Shared<'_>, coverage: &mut Coverage, past: &mut Vec<Past>) -> Result<(), git::Error> {
         let plan = shared.plan;
         let options = git::Options {
-            max_object_bytes: plan.max_file_size.unwrap_or(MAX_OBJECT),
-            threads: plan.threads,
+            max_object_bytes: plan.max_object(),
+            threads: plan.workers(),
             selection: match plan.unreachable {
                 Unreachable::Counted => git::Selection::Reachable,
                 Unreachable::Told => git::Selection::All,
             },
+            progress: Arc::clone(&plan.progress),
         };
         let detector = Texts::new(shared.scanner);
         let mut hits = Vec::new();
         let read = until(shared.until, |stop| {
             git::scan_repository(&self.path, &detector, &options, stop, &mut |hit| hits.push(hit))
         })?;
-        add(coverage, &read, &self.own);
+        add(coverage, &read, plan, &self.own);
         if hits.is_empty() {
             return Ok(());
         }
@@ -242,12 +276,12 @@ fn parts(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Adds what was read of a repository, and what was not.
-fn add(coverage: &mut Coverage, read: &git::Coverage, own: &str) {
+fn add(coverage: &mut Coverage, read: &git::Coverage, plan: &Plan, own: &str) {
     for tally in [read.blobs, read.commits, read.tags, read.trees] {
         coverage.objects += tally.objects;
     }
     coverage.bytes += read.blobs.bytes + read.commits.bytes + read.tags.bytes;
-    coverage.add_git(&read.gaps);
+    coverage.add_git(&read.gaps, plan);
     coverage.skipped.add(Gap::HistoryAsText, &inert(own, 300));
     let unreachable = Gap::Unreachable.name();
     coverage.skipped.add_many(unreachable, read.unreachable_hits, [inert(own, 300)]);

@@ -7,8 +7,10 @@ use std::time::Duration;
 use ignore::overrides::Override;
 
 use super::finding::Secrets;
+use super::incremental::State;
 use super::lfs::Lfs;
 use super::log_opts::Wanted;
+use super::progress::Progress;
 use super::staged::Staged;
 use super::suppress::{Baseline, IgnoreFile, Inline};
 use crate::clock::Clock;
@@ -31,6 +33,13 @@ pub struct Plan {
     pub history: History,
     pub unreachable: Unreachable,
     pub lfs: Lfs,
+    pub submodules: Submodules,
+    /// Bytes that may be in memory at once, as far as what is read decides about it.
+    pub memory: Option<u64>,
+    /// What earlier scans have read, if it is not to be read again.
+    pub state: Option<State>,
+    /// Where it is counted how far the scan is.
+    pub progress: Arc<Progress>,
     pub inline: Inline,
     pub ignore_file: IgnoreFile,
     pub baseline: Baseline,
@@ -57,6 +66,10 @@ impl Plan {
             history: History::Full,
             unreachable: Unreachable::Counted,
             lfs: Lfs::Content,
+            submodules: Submodules::Required,
+            memory: None,
+            state: None,
+            progress: Arc::default(),
             inline: Inline::Obeyed,
             ignore_file: IgnoreFile::default(),
             baseline: Baseline::default(),
@@ -68,6 +81,28 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Objects of a history larger than this are not read. A worker may hold an object, its base, and theirs.
+    pub fn max_object(&self) -> u64 {
+        let share = self.memory.map(|bytes| (bytes / (HELD * self.workers() as u64)).max(MIN_OBJECT));
+        self.max_file_size.unwrap_or(MAX_OBJECT).min(share.unwrap_or(u64::MAX))
+    }
+
+    /// How many threads work.
+    pub fn workers(&self) -> usize {
+        let most = self.memory.map_or(u64::MAX, |bytes| bytes / (HELD * WORKER_BYTES));
+        self.threads.min(usize::try_from(most).unwrap_or(usize::MAX)).max(1)
+    }
+}
+
+/// Objects of a history larger than this are not read, if nothing else is said.
+const MAX_OBJECT: u64 = 64 << 20;
+const MIN_OBJECT: u64 = 1 << 20;
+
+/// So many objects of the largest size a worker holds at once, and so much it should have for one.
+const HELD: u64 = 4;
+const WORKER_BYTES: u64 = 8 << 20;
+
 /// Encodings in each other that people make: base64 in JSON in base64.
 pub const DECODE_DEPTH: usize = 3;
 
@@ -75,6 +110,11 @@ pub const DECODE_DEPTH: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Path(PathBuf),
+    /// A bare repository that was fetched; its history is read, under this name.
+    Repository {
+        path: PathBuf,
+        name: String,
+    },
     Stdin,
 }
 
@@ -115,6 +155,14 @@ pub enum History {
 pub enum Unreachable {
     Counted,
     Told,
+}
+
+/// What is done with submodules that are not checked out. Those that are, are read like any other repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submodules {
+    CheckedOut,
+    /// They are gaps.
+    Required,
 }
 
 /// How far archives are opened.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::authorship::describe;
 use super::changes::{self, Item, Reading};
 use super::finding::Finding;
-use super::git::{Change, Differ, Gaps, Gone, ObjectId, Range, RangeNode};
+use super::git::{Change, Differ, Gaps, Gone, ObjectId, ObjectKind, Range, RangeNode};
 use super::log_opts::Wanted;
 use super::provenance::{Commit, Provenance, Source};
 use super::read::{Harvest, Shared};
@@ -24,25 +24,32 @@ pub fn scan(wanted: &Wanted, shared: &Shared<'_>) -> Result<Harvest, Error> {
         let mut reader = reading.reader();
         let range = wanted.range(&chosen.places, &mut reader, shared.now).map_err(Error::Revision)?;
         drop(reader);
-        all.merge(scan_range(&range, &chosen, &reading, gaps));
+        all.merge(scan_range(&range, &[], &chosen, &reading, gaps));
     }
     Ok(all)
 }
 
-/// A blob to be read, or the commit itself.
-struct Job {
-    node: usize,
-    blob: Option<(String, Change)>,
+/// Something that a reference names by itself: a tag, or what else is no commit.
+pub struct Extra {
+    pub id: ObjectId,
+    pub kind: ObjectKind,
+}
+
+/// What is read, and for which of the commits.
+enum Job<'e> {
+    Blob { node: usize, path: String, blob: Change },
+    Extra(&'e Extra),
+    Message { node: usize },
 }
 
 /// Reads the commits of a range.
-pub fn scan_range(range: &Range, chosen: &Chosen, reading: &Reading<'_>, mut gaps: Gaps) -> Harvest {
+pub fn scan_range(range: &Range, extra: &[Extra], chosen: &Chosen, reading: &Reading<'_>, mut gaps: Gaps) -> Harvest {
     let plan = reading.shared.plan;
     let mut reader = reading.reader();
     let shallow = chosen.shallow();
     let nodes = range.walk(&mut reader, &shallow, &mut gaps);
     let mut gone: Vec<Vec<Gone>> = Vec::with_capacity(nodes.len());
-    let mut jobs = Vec::new();
+    let mut jobs: Vec<_> = extra.iter().map(Job::Extra).collect();
     let mut read: HashSet<ObjectId> = HashSet::new();
     let mut submodules = HashSet::new();
     for (at, node) in nodes.iter().enumerate() {
@@ -50,10 +57,10 @@ pub fn scan_range(range: &Range, chosen: &Chosen, reading: &Reading<'_>, mut gap
         let mut differ = Differ::new(&mut reader, &mut gaps);
         differ.trees(&node.tree, &parents);
         let changes = differ.changes;
-        jobs.push(Job { node: at, blob: None });
+        jobs.push(Job::Message { node: at });
         let blobs = changes.blobs.into_iter().filter_map(|blob| {
             let path = chosen.told(&blob.path, plan)?;
-            read.insert(blob.id).then_some(Job { node: at, blob: Some((path, blob)) })
+            read.insert(blob.id).then_some(Job::Blob { node: at, path, blob })
         });
         jobs.extend(blobs);
         submodules.extend(changes.submodules);
@@ -64,10 +71,16 @@ pub fn scan_range(range: &Range, chosen: &Chosen, reading: &Reading<'_>, mut gap
     let mut harvest = changes::scan(
         reading,
         &jobs,
-        |job| item(job, &nodes[job.node], &gone[job.node], &own),
+        |job| item(job, &nodes, &gone, &own),
         |finding, job, reader| {
             let Source::Git(commit) = &mut finding.provenance.source else { return };
-            if let Ok(object) = reader.read(&nodes[job.node].id) {
+            let named_by = match job {
+                Job::Blob { node, .. } | Job::Message { node } => nodes[*node].id,
+                Job::Extra(extra) => extra.id,
+            };
+            if let Ok(object) = reader.read(&named_by)
+                && object.kind != ObjectKind::Blob
+            {
                 describe(commit, &object.text, &plan.recognizer);
             }
         },
@@ -78,32 +91,34 @@ pub fn scan_range(range: &Range, chosen: &Chosen, reading: &Reading<'_>, mut gap
     for path in &submodules {
         gaps.add(super::git::Gap::Submodule, || String::from_utf8_lossy(path).into_owned());
     }
-    harvest.coverage.add_git(&gaps);
+    harvest.coverage.add_git(&gaps, plan);
     harvest
 }
 
-fn item<'i>(job: &Job, node: &RangeNode, gone: &'i [Gone], own: &str) -> Item<'i> {
-    let commit = |object: ObjectId, kind: &str| {
-        Source::Git(Box::new(Commit {
-            id: node.id.to_string(),
-            object: object.to_string(),
-            object_kind: kind.into(),
-            ..Commit::default()
-        }))
+fn item<'i>(job: &Job<'_>, nodes: &[RangeNode], gone: &'i [Vec<Gone>], own: &str) -> Item<'i> {
+    let item = |path: &str, commit: Option<ObjectId>, object: ObjectId, kind: ObjectKind| Item {
+        id: object,
+        provenance: Provenance {
+            path: path.to_owned(),
+            members: Vec::new(),
+            source: Source::Git(Box::new(Commit {
+                id: commit.map(|id| id.to_string()).unwrap_or_default(),
+                object: object.to_string(),
+                object_kind: kind.name().into(),
+                ..Commit::default()
+            })),
+        },
+        before: Vec::new(),
+        gone: &[],
     };
-    match &job.blob {
-        Some((path, blob)) => Item {
-            id: blob.id,
-            provenance: Provenance { path: path.clone(), members: Vec::new(), source: commit(blob.id, "blob") },
+    match job {
+        Job::Blob { node, path, blob } => Item {
             before: blob.before.clone(),
-            gone,
+            gone: &gone[*node],
+            ..item(path, Some(nodes[*node].id), blob.id, ObjectKind::Blob)
         },
-        None => Item {
-            id: node.id,
-            provenance: Provenance { path: own.to_owned(), members: Vec::new(), source: commit(node.id, "commit") },
-            before: Vec::new(),
-            gone: &[],
-        },
+        Job::Extra(extra) => item(own, None, extra.id, extra.kind),
+        Job::Message { node } => item(own, Some(nodes[*node].id), nodes[*node].id, ObjectKind::Commit),
     }
 }
 
@@ -114,8 +129,8 @@ fn tell_once(harvest: &mut Harvest, nodes: &[RangeNode]) {
     harvest.findings.sort_by_key(place);
     let mut told = HashSet::new();
     harvest.findings.retain(|finding| {
-        let message = finding.provenance.commit().filter(|commit| commit.object_kind == "commit");
-        let message = message.map(|commit| commit.id.clone());
+        let message = finding.provenance.commit().filter(|commit| commit.object_kind != "blob");
+        let message = message.map(|commit| commit.object.clone());
         told.insert((finding.id.clone(), finding.provenance.shown(), message))
     });
 }

@@ -13,6 +13,7 @@ use std::time::Instant;
 use super::archive::{self, Budget, Bytes, Format, Left, Member};
 use super::coverage::{Coverage, Gap};
 use super::finding::Finding;
+use super::incremental::Pending;
 use super::lines::Lines;
 use super::plan::Plan;
 use super::provenance::Provenance;
@@ -53,6 +54,8 @@ pub struct Harvest {
     pub inline: u64,
     /// Tokens that stood there before what was chosen to be read.
     pub earlier: BTreeSet<FindingId>,
+    /// Histories that were read, to be remembered.
+    pub pending: Vec<Pending>,
 }
 
 /// Where the bytes come from; made into a [`Provenance`] only for a finding.
@@ -105,6 +108,7 @@ impl Harvest {
         self.coverage.merge(other.coverage);
         self.inline += other.inline;
         self.earlier.extend(other.earlier);
+        self.pending.extend(other.pending);
     }
 }
 
@@ -129,6 +133,7 @@ impl<'p> Worker<'p> {
                     return self.gap(Gap::TooLarge, &place);
                 }
                 self.harvest.coverage.files += 1;
+                self.shared.plan.progress.file();
                 self.input(Input::File(&mut file), place, 0, None);
             }
             Err(_) => self.gap(Gap::Unreadable, &place),
@@ -181,6 +186,7 @@ impl<'p> Worker<'p> {
             }
             let own = if base == 0 { 0 } else { OVERLAP }..if more == More::Yes { filled - OVERLAP } else { filled };
             self.chunk(&buffer[..filled], own, base, place, &mut lines);
+            self.shared.plan.progress.bytes(filled as u64);
             if more != More::Yes {
                 self.harvest.coverage.bytes += base + filled as u64;
                 return;

@@ -11,9 +11,6 @@ use super::plan::{Plan, Target};
 use super::read::slashed;
 use super::run::Error;
 
-/// Objects larger than this are not read, if the plan does not say otherwise.
-pub const MAX_OBJECT: u64 = 64 << 20;
-
 /// A repository and the parts of it that were named.
 pub struct Chosen {
     pub places: Places,
@@ -28,7 +25,16 @@ impl Chosen {
     pub fn of(plan: &Plan) -> Result<Vec<Self>, Error> {
         let mut chosen: Vec<(PathBuf, Self)> = Vec::new();
         for target in &plan.targets {
-            let Target::Path(path) = target else { return Err(Error::NoRepository(PathBuf::from("-"))) };
+            let path = match target {
+                Target::Path(path) => path,
+                Target::Repository { path, name } => {
+                    let none = |_| Error::NoRepository(path.clone());
+                    let places = Places::find(path, &mut Gaps::default()).map_err(none)?;
+                    chosen.push((path.clone(), Self::whole(places, Path::new(name))));
+                    continue;
+                }
+                Target::Stdin => return Err(Error::NoRepository(PathBuf::from("-"))),
+            };
             let none = || Error::NoRepository(path.clone());
             let whole = path.canonicalize().map_err(|error| Error::Unreadable(path.clone(), error))?;
             let root = work_tree_above(&whole).ok_or_else(none)?;
@@ -48,6 +54,11 @@ impl Chosen {
             chosen.push((root, Self { places, prefix, parts }));
         }
         Ok(chosen.into_iter().map(|(_, one)| one).collect())
+    }
+
+    /// All of a repository.
+    pub fn whole(places: Places, prefix: &Path) -> Self {
+        Self { places, prefix: prefix.to_owned(), parts: Vec::new() }
     }
 
     fn add(&mut self, part: String) {

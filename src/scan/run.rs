@@ -10,6 +10,7 @@ use super::coverage::Coverage;
 use super::finding::Finding;
 use super::git::{BadIndex, BadRevision};
 use super::history;
+use super::incremental::State;
 use super::plan::{Choice, Plan, Target};
 use super::provenance::Provenance;
 use super::range;
@@ -29,6 +30,8 @@ pub struct Outcome {
     pub took: Duration,
     /// Entries of the ignore file that suppressed nothing.
     pub unused_entries: Vec<String>,
+    /// What is to be remembered for the next scan, if that was asked for.
+    pub state: Option<State>,
 }
 
 /// Findings that were not told, by who said so.
@@ -76,6 +79,11 @@ pub fn run(plan: &Plan) -> Result<Outcome, Error> {
             for target in &plan.targets {
                 all.merge(match target {
                     Target::Path(path) => scan_path(path, &shared)?,
+                    Target::Repository { path, name } => {
+                        let mut harvest = Harvest::default();
+                        history::scan_fetched(path, name, &shared, &mut harvest);
+                        harvest
+                    }
                     Target::Stdin => scan_stream(&mut io::stdin().lock(), &shared),
                 });
             }
@@ -150,6 +158,8 @@ fn settle(all: Harvest, plan: &Plan, began: Instant) -> Outcome {
         suppressed.baseline += u64::from(known);
         !known
     });
+    let told = findings.iter().map(|finding| &finding.id).collect();
+    let state = plan.state.as_ref().map(|state| state.after(all.pending, &told));
     let unused_entries = plan.ignore_file.unused(&used).map(str::to_owned).collect();
-    Outcome { findings, coverage: all.coverage, suppressed, took: began.elapsed(), unused_entries }
+    Outcome { findings, coverage: all.coverage, suppressed, took: began.elapsed(), unused_entries, state }
 }

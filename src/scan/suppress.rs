@@ -125,6 +125,11 @@ impl IgnoreFile {
         self.entries.iter().position(|entry| entry.rule.fits(finding))
     }
 
+    /// The entries, as they stand in the file.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.text.as_str())
+    }
+
     /// The entries that suppressed nothing.
     pub fn unused(&self, used: &[usize]) -> impl Iterator<Item = &str> {
         let entries = self.entries.iter().enumerate();

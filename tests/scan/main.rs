@@ -1,10 +1,13 @@
 //! What `stanch scan` promises: a token is found wherever people leave one, and what was not read is said.
 
 mod archives;
+mod clones;
 mod command;
 mod contexts;
 mod corpus;
 mod history;
+mod hooks;
+mod incremental;
 mod ranges;
 mod repo;
 mod staged;

@@ -11,11 +11,13 @@ use ignore::overrides::OverrideBuilder;
 
 use super::ask::{self, AskArgs};
 use super::choose::Choose;
+use super::remember::Remember;
+use super::targets::Targets;
 use crate::cli::Usage;
 use crate::clock::Clock;
 use crate::recognize::{self, Recognizer};
 use crate::scan::report::Format;
-use crate::scan::{ArchiveLimits, Baseline, History, IgnoreFile, Ignored, Inline, Plan, Target, Unreachable, rules};
+use crate::scan::{ArchiveLimits, Baseline, History, IgnoreFile, Ignored, Inline, Plan, Unreachable, rules};
 use crate::token::{Confidence, KindId, catalogue};
 
 pub const AFTER_HELP: &str = "\
@@ -31,12 +33,14 @@ const IGNORE_FILES: &[&str] = &[".stanchignore", ".gitleaksignore"];
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that is typed; the plan has enums")]
 pub struct ScanArgs {
-    /// Folders, files or archives; `-` is standard input
-    #[arg(value_name = "TARGET", default_value = ".")]
+    /// Folders, files, archives or addresses of git repositories; `-` is standard input [default: this folder]
+    #[arg(value_name = "TARGET")]
     targets: Vec<PathBuf>,
 
     #[command(flatten)]
     choose: Choose,
+    #[command(flatten)]
+    pub(super) remember: Remember,
     /// Search only paths that match this pattern (can be repeated)
     #[arg(long, value_name = "GLOB", help_heading = "What is read")]
     include: Vec<String>,
@@ -47,7 +51,14 @@ pub struct ScanArgs {
     #[arg(long, help_heading = "What is read")]
     respect_gitignore: bool,
     /// Whether all that was ever committed is read, or only the files as they stand
-    #[arg(long, value_enum, default_value_t = Past::Full, value_name = "HOW", help_heading = "What is read")]
+    #[arg(
+        long,
+        alias = "git-history",
+        value_enum,
+        default_value_t = Past::Full,
+        value_name = "HOW",
+        help_heading = "What is read"
+    )]
     history: Past,
     /// As another scanner names it
     #[arg(long, hide = true, conflicts_with = "history")]
@@ -74,8 +85,11 @@ pub struct ScanArgs {
     #[arg(long, value_name = "SECONDS", help_heading = "What is read")]
     timeout: Option<u64>,
     /// Threads [default: one for each core]
-    #[arg(short, long, value_name = "N", help_heading = "What is read")]
+    #[arg(short, long, alias = "concurrency", value_name = "N", help_heading = "What is read")]
     jobs: Option<usize>,
+    /// Work with fewer threads and leave out larger objects, so that what is read needs no more memory than this
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "What is read")]
+    memory_limit: Option<u64>,
 
     /// Look for this kind only, or for those that begin with it and a dash (can be repeated)
     #[arg(long, value_name = "KIND", visible_alias = "enable-rule", help_heading = "What is looked for")]
@@ -121,6 +135,12 @@ pub struct ScanArgs {
     /// Say all that is known about each token, and give examples of what was not read
     #[arg(short, long, help_heading = "Report")]
     pub(super) verbose: bool,
+    /// Write no report if nothing was found and everything was read
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "Report")]
+    pub(super) quiet: bool,
+    /// Do not show on the terminal how far the scan is
+    #[arg(long, help_heading = "Report")]
+    pub(super) no_progress: bool,
     /// When to colour
     #[arg(long, value_enum, default_value_t = Tint::Auto, help_heading = "Report")]
     pub(super) color: Tint,
@@ -212,14 +232,29 @@ impl ScanArgs {
         }
     }
 
+    /// What was typed, with repositories fetched.
+    pub(super) fn targets(&self) -> anyhow::Result<Targets> {
+        let mut typed: Vec<_> = self.targets.iter().chain(&self.choose.source).cloned().collect();
+        if typed.is_empty() {
+            typed.push(PathBuf::from("."));
+        }
+        Targets::ready(&typed, self.history(), self.choose.credentials())
+    }
+
+    fn history(&self) -> History {
+        if self.no_git || self.history == Past::None { History::None } else { History::Full }
+    }
+
+    /// What decides about findings, beside the plan's values: a state of another scan is of no use then.
+    pub(super) fn deciding(&self) -> anyhow::Result<String> {
+        let entries = self.known_entries()?;
+        Ok(format!("{:?} {:?} {:?}", self.include, self.exclude, entries.texts().collect::<Vec<_>>()))
+    }
+
     /// Everything a scan needs, or what is wrong with what was typed.
     /// `own` are kinds of this installation.
-    pub(super) fn plan(&self, own: Vec<catalogue::Kind>) -> anyhow::Result<Plan> {
-        let targets: Vec<_> = self
-            .targets
-            .iter()
-            .map(|target| if target == Path::new("-") { Target::Stdin } else { Target::Path(target.clone()) })
-            .collect();
+    pub(super) fn plan(&self, targets: &Targets, own: Vec<catalogue::Kind>) -> anyhow::Result<Plan> {
+        let targets = targets.list.clone();
         let archives =
             ArchiveLimits { depth: self.max_archive_depth, bytes: self.max_archive_size, ..ArchiveLimits::default() };
         let defaults = Plan::new(targets, Arc::new(self.recognizer(own)?), Clock::system());
@@ -236,7 +271,9 @@ impl ScanArgs {
             max_file_size: self.max_file_size.or(self.max_target_megabytes.map(|megabytes| megabytes << 20)),
             paths: self.paths()?,
             ignored: if self.respect_gitignore { Ignored::Skipped } else { Ignored::Read },
-            history: if self.no_git || self.history == Past::None { History::None } else { History::Full },
+            history: self.history(),
+            submodules: self.choose.submodules(),
+            memory: self.memory_limit,
             unreachable: if self.unreachable { Unreachable::Told } else { Unreachable::Counted },
             inline: if self.no_inline_ignore { Inline::Ignored } else { Inline::Obeyed },
             ignore_file: self.known_entries()?,

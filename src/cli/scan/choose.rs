@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::clone::Credentials;
 use crate::cli::Usage;
-use crate::scan::{Choice, Lfs, Staged, Wanted};
+use crate::scan::{Choice, Lfs, Staged, Submodules, Wanted};
 
 #[derive(Args, Debug)]
 pub struct Choose {
@@ -33,6 +34,18 @@ pub struct Choose {
     /// Whether the content of LFS files is read where the repository has it, or their pointers are enough
     #[arg(long, value_enum, default_value_t = LfsFiles::Content, value_name = "HOW", help_heading = "What is read")]
     lfs: LfsFiles,
+    /// Whether a submodule that is not checked out makes the scan incomplete; one that is checked out is always read
+    #[arg(long, value_enum, default_value_t = Modules::Required, value_name = "HOW", help_heading = "What is read")]
+    submodules: Modules,
+    /// Let git ask your own credential helpers when it fetches a repository that was named by its address
+    #[arg(long, help_heading = "What is read")]
+    git_credentials: bool,
+    /// As another scanner names a target
+    #[arg(short = 's', long, alias = "directory", hide = true, value_name = "TARGET")]
+    pub(super) source: Vec<PathBuf>,
+    /// As another scanner says it, beside --staged
+    #[arg(long, hide = true)]
+    pre_commit: bool,
     /// As git tells its hooks, which of them `git commit -a` runs on another index than the usual one
     #[arg(long, hide = true, env = "GIT_INDEX_FILE", hide_env = true)]
     index_file: Option<PathBuf>,
@@ -45,9 +58,28 @@ enum LfsFiles {
     Pointers,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Modules {
+    /// It is a gap
+    Required,
+    /// It is left out
+    CheckedOut,
+}
+
 impl Choose {
+    pub fn submodules(&self) -> Submodules {
+        match self.submodules {
+            Modules::CheckedOut => Submodules::CheckedOut,
+            Modules::Required => Submodules::Required,
+        }
+    }
+
+    pub fn credentials(&self) -> Credentials {
+        if self.git_credentials { Credentials::Helpers } else { Credentials::InAddress }
+    }
+
     pub fn choice(&self) -> anyhow::Result<Choice> {
-        if self.staged {
+        if self.staged || self.pre_commit {
             return Ok(Choice::Staged(Staged { index: self.index_file.clone() }));
         }
         if let Some(words) = &self.log_opts {

@@ -11,8 +11,13 @@
 mod args;
 mod ask;
 mod choose;
+mod clone;
+mod hook;
+mod progress;
+mod remember;
 mod rules;
 mod shell;
+mod targets;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -26,10 +31,11 @@ use clap::Subcommand;
 use super::Context;
 use super::{HintExt as _, out};
 use crate::scan::report::{self, Colour, Detail};
-use crate::scan::{Baseline, Outcome};
+use crate::scan::{Baseline, Outcome, State};
 pub use args::ScanArgs;
 use args::{Fail, Tint};
 use ask::{Answered, Ask};
+use progress::Shown;
 
 /// The commands that need no service.
 #[derive(Subcommand)]
@@ -40,6 +46,9 @@ pub enum Command {
     /// List, show and test the kinds of token that are known, or export them for other tools
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Have git search what is about to be committed or pushed
+    #[command(subcommand)]
+    Hook(hook::Command),
     /// Write the completions of a shell
     Completions(shell::Completions),
     /// Write the manual page
@@ -54,6 +63,7 @@ impl Command {
             #[cfg(not(feature = "server"))]
             Self::Scan(args) => scan(&args, Ask::ready(&args.ask, args.least())?),
             Self::Rules(command) => command.run(),
+            Self::Hook(command) => command.run(),
             Self::Completions(command) => Ok(command.run()),
             Self::Man(command) => command.run(),
         }
@@ -61,14 +71,27 @@ impl Command {
 }
 
 fn scan(args: &ScanArgs, ask: Ask) -> anyhow::Result<ExitCode> {
-    let mut plan = args.plan(ask.kinds()?)?;
+    let targets = args.targets()?;
+    let mut plan = args.plan(&targets, ask.kinds()?)?;
     plan.secrets = ask.secrets();
-    let mut outcome = crate::scan::run(&plan).map_err(|error| super::Usage(with_causes(&error)))?;
+    let remembered = args.remember.file()?;
+    if let Some(file) = &remembered {
+        plan.state = Some(remember::read(file, State::new(&plan, &args.deciding()?)));
+    }
+    let shown = if args.no_progress { Shown::Never } else { Shown::Auto };
+    let line = progress::Line::start(shown, &plan.progress);
+    let run = crate::scan::run(&plan);
+    drop(line);
+    let mut outcome = run.map_err(|error| super::Usage(with_causes(&error)))?;
+    if let (Some(file), Some(state)) = (&remembered, &outcome.state) {
+        remember::write(file, state)?;
+    }
     let answered = ask.answer(&mut outcome, &plan)?;
     if let Some(path) = &args.update_baseline {
         update_baseline(path, &outcome, &plan.baseline)?;
     }
-    let told = tell(&outcome, args);
+    let is_silent = args.quiet && outcome.findings.is_empty() && outcome.coverage.is_complete();
+    let told = if is_silent { Ok(()) } else { tell(&outcome, args) };
     // Whoever read the report may have had enough of it; the exit code still says what was found.
     let is_left = told.as_ref().err().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
     if !is_left {

@@ -41,12 +41,13 @@ impl Places {
             None => git_dir.clone(),
         };
         let config = small_file(&common_dir.join("config")).unwrap_or_default();
-        let hash = match setting(&config, "extensions", "objectformat").as_deref() {
+        let setting = |section, name| setting(&config, section, name).map(|value| value.to_ascii_lowercase());
+        let hash = match setting("extensions", "objectformat").as_deref() {
             None | Some("sha1") => HashKind::Sha1,
             Some("sha256") => HashKind::Sha256,
             Some(_) => return Err(Error::UnknownFormat),
         };
-        let has_reftable = setting(&config, "extensions", "refstorage").is_some_and(|storage| storage == "reftable");
+        let has_reftable = setting("extensions", "refstorage").is_some_and(|storage| storage == "reftable");
         let own = plain_dir(&common_dir.join("objects"))?;
         let objects = with_alternates(own, gaps);
         Ok(Self { git_dir, common_dir, objects, hash, has_reftable })
@@ -129,7 +130,12 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default().trim_end()
 }
 
-/// A value of a configuration file, in lower case. Includes and conditions are not followed.
+/// The `core.hooksPath` of a configuration file.
+pub fn hooks_path(file: &Path) -> Option<String> {
+    setting(&small_file(file)?, "core", "hookspath").filter(|path| !path.is_empty())
+}
+
+/// A value of a configuration file. Includes and conditions are not followed.
 fn setting(config: &str, section: &str, name: &str) -> Option<String> {
     let mut here = false;
     let mut value = None;
@@ -140,7 +146,7 @@ fn setting(config: &str, section: &str, name: &str) -> Option<String> {
             && let Some((key, text)) = line.split_once('=')
             && key.trim().eq_ignore_ascii_case(name)
         {
-            value = Some(text.trim().trim_matches('"').to_ascii_lowercase());
+            value = Some(text.trim().trim_matches('"').to_owned());
         }
     }
     value
@@ -165,7 +171,7 @@ mod tests {
     fn two_words_of_the_configuration_are_read() {
         let config =
             "[core]\n\tobjectformat = md5\n[Extensions]\n\tObjectFormat = SHA256\n[extensions \"x\"]\nobjectformat=q\n";
-        assert_eq!(setting(config, "extensions", "objectformat").as_deref(), Some("sha256"));
+        assert_eq!(setting(config, "extensions", "objectformat").as_deref(), Some("SHA256"));
         assert_eq!(setting("objectformat = x", "extensions", "objectformat"), None);
     }
 }

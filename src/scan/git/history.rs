@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::discover::Places;
@@ -12,6 +13,7 @@ use super::refs;
 use super::store::{Reader, Store};
 use super::walk::{Failed, Harvest, Limits, walk, walk_alone};
 use super::{Coverage, Error, Gap, ObjectId, ObjectKind};
+use crate::scan::Progress;
 use crate::scan::engine::Detector;
 
 pub use super::lineage::Provenance;
@@ -24,6 +26,8 @@ pub struct Options {
     /// Worker threads.
     pub threads: usize,
     pub selection: Selection,
+    /// Where it is counted how far the scan is.
+    pub progress: Arc<Progress>,
 }
 
 /// Which findings are reported. All objects are read for either: it costs less than to find out which are reachable.
@@ -41,6 +45,7 @@ impl Default for Options {
             max_object_bytes: 64 << 20,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             selection: Selection::Reachable,
+            progress: Arc::default(),
         }
     }
 }
@@ -73,7 +78,9 @@ pub fn scan_repository<D: Detector>(
     let mut coverage = Coverage::default();
     let places = Places::find(path, &mut coverage.gaps)?;
     let store = Store::open(&places, &mut coverage.gaps)?;
-    let limits = Limits { object_bytes: options.max_object_bytes, threads: options.threads, stop };
+    let progress = &*options.progress;
+    progress.expect_objects(u64::from(store.slot_count()));
+    let limits = Limits { object_bytes: options.max_object_bytes, threads: options.threads, stop, progress };
     let mut found = Findings::default();
     found.read_all(&store, detector, limits, &mut coverage);
 
@@ -83,6 +90,9 @@ pub fn scan_repository<D: Detector>(
     if places.has_reftable {
         coverage.gaps.add(Gap::Reftable, || "reftable".to_owned());
     }
+    // Trees are read once more, which is no progress.
+    let again = Progress::default();
+    let limits = Limits { progress: &again, ..limits };
     let lineage = found.needs_lineage(&store).then(|| found.lineage(&store, &tips, limits));
     found.count_missing(&store, &shallow, lineage.as_ref(), &mut coverage.gaps);
     if let Some(lineage) = lineage {

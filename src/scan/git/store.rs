@@ -113,6 +113,11 @@ impl Store {
         self.starts.last().copied().unwrap_or_default()
     }
 
+    /// How many slots there are.
+    pub fn slot_count(&self) -> u32 {
+        self.loose_slots().end
+    }
+
     /// The slots of loose objects.
     pub fn loose_slots(&self) -> std::ops::Range<u32> {
         let count = u32::try_from(self.loose.len()).unwrap_or(NO_SLOT);

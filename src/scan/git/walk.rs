@@ -14,6 +14,7 @@ use super::queue::Queue;
 use super::store::{Reader, Store};
 use super::worker::Worker;
 use super::{Coverage, Gap, ObjectKind};
+use crate::scan::Progress;
 use crate::scan::engine::Edit;
 
 /// What is done with the objects of a walk.
@@ -60,6 +61,7 @@ pub struct Limits<'a> {
     pub object_bytes: u64,
     pub threads: usize,
     pub stop: &'a AtomicBool,
+    pub progress: &'a Progress,
 }
 
 /// Objects that could not be read where they are; perhaps they are stored a second time.
@@ -102,6 +104,7 @@ pub fn walk_alone<V: Visitor>(store: &Store, slots: &[u32], visitor: &V, limits:
                     let tally = harvest.coverage.tally(object.kind);
                     tally.objects += 1;
                     tally.bytes += object.text.len() as u64;
+                    limits.progress.objects(1, object.text.len() as u64);
                     let visited = Visited { slot, kind: object.kind, counts: true };
                     visitor.whole(&mut harvest.local, visited, &object.text);
                 }

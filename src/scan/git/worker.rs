@@ -31,6 +31,8 @@ pub struct Worker<'a, V: Visitor> {
     local: V::Local,
     coverage: Coverage,
     failed: Vec<Failed>,
+    /// Objects and bytes since progress was last told.
+    unsaid: (u64, u64),
 }
 
 /// A base with children that are still to be made: those from `next` to `end` of its list.
@@ -40,6 +42,8 @@ struct Open<S> {
     next: usize,
     end: usize,
 }
+
+const SAID_AT: u64 = 256;
 
 /// Buffers kept for use again, and the largest of them.
 const SPARE: usize = 8;
@@ -70,6 +74,7 @@ impl<'a, V: Visitor> Worker<'a, V> {
             local: visitor.local(),
             coverage: Coverage::default(),
             failed: Vec::new(),
+            unsaid: (0, 0),
         }
     }
 
@@ -224,6 +229,12 @@ impl<'a, V: Visitor> Worker<'a, V> {
             let tally = self.coverage.tally(object.kind);
             tally.objects += 1;
             tally.bytes += len as u64;
+        }
+        // All workers count at one place, so they do it seldom.
+        self.unsaid = (self.unsaid.0 + 1, self.unsaid.1 + len as u64);
+        if self.unsaid.0 >= SAID_AT {
+            let (objects, bytes) = std::mem::take(&mut self.unsaid);
+            self.limits.progress.objects(objects, bytes);
         }
     }
 

@@ -64,6 +64,7 @@ fn outcome() -> Outcome {
         suppressed: Suppressed { inline: 1, ignore_file: 0, baseline: 2, earlier: 0, verdict: 1 },
         took: Duration::from_millis(120),
         unused_entries: vec!["gone/**".into()],
+        state: None,
     }
 }
 
@@ -116,6 +117,7 @@ fn every_report_of_nothing_says_that_all_was_read() {
         suppressed: Suppressed::default(),
         took: Duration::ZERO,
         unused_entries: vec![],
+        state: None,
     };
     let mut out = Vec::new();
     write(&empty, Format::Human, Detail::Brief, Colour::Off, &mut out).expect("memory takes everything");

@@ -9,6 +9,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::boundary::{self, Boundary};
 use super::context::Words;
+use super::introduced;
 use super::matcher::{self, Ends};
 use super::plan::{self, ALPHABETS, Noticed};
 use super::resolve::{self, Hit, Rank};
@@ -18,7 +19,7 @@ use super::{Error, Scratch};
 use crate::token::Confidence;
 use crate::token::catalogue::{Check, Group, Kind, MAX_BLOCK, Proof};
 use crate::token::checksum::{Algorithm, Spans};
-use crate::token::macaroon;
+use crate::token::{is_example, macaroon};
 
 /// Whether kinds that need a word nearby take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +150,10 @@ impl Engine {
             search.pieces(run.start, run.end);
         }
         resolve::resolve(&mut scratch.hits);
+        if sought == ContextKinds::Sought {
+            let is_real = |hit: &Hit| !is_example(&kinds[hit.kind], &haystack[hit.start..hit.end], hit.confidence);
+            scratch.hits.retain(is_real);
+        }
     }
 
     /// Whether the whole text is a token of the kind, its context aside.
@@ -278,7 +283,7 @@ impl Search<'_, '_> {
                 _ => {}
             }
         }
-        if self.scratch.candidates.is_empty() {
+        if self.scratch.candidates.is_empty() || introduced::is_named_otherwise(self.haystack, start) {
             return;
         }
         let Some(context) = &self.engine.context else { return };
@@ -296,6 +301,9 @@ impl Search<'_, '_> {
             return;
         }
         let (ContextKinds::Sought, Some(context)) = (self.sought, &self.engine.context) else { return };
+        if introduced::is_named_otherwise(self.haystack, hit.start) {
+            return;
+        }
         let mut nearest = None;
         context.near(self.haystack, hit.start..hit.end, |kind, distance| {
             if kind == hit.kind && nearest.is_none_or(|nearest| distance < nearest) {

@@ -46,6 +46,11 @@
 //! **Boundaries** go by the token's alphabet, never by `\b`: tokens end in `-` and `=`, and stand before `<`, `,`, `.`
 //! or an escape sequence.
 //!
+//! **Examples.** What has the form of a token and is none (filler, a vendor's printed sample, a password that is `password`)
+//! is left out last, after it has won its text from the kinds it overlaps, and only in running text: what a reporter sends
+//! is put to its issuer whatever it looks like. Kinds without a form of their own are also left out where the text in
+//! front calls the value a digest, a revision or an id.
+//!
 //! **Checks** drop a candidate only where the issuer's rule is proved; elsewhere they set the [`Confidence`].
 //!
 //! Time is linear in the text for any text; a text without candidates allocates nothing. Building takes a few
@@ -63,6 +68,7 @@ mod boundary;
 mod context;
 mod engine;
 mod identify;
+mod introduced;
 mod matcher;
 mod plan;
 mod resolve;

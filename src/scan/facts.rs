@@ -61,6 +61,8 @@ pub fn of(kind: &Kind, token: &[u8], now: Timestamp) -> Vec<Fact> {
         facts.nuget(token);
     } else if kind.issuer == "GitLab" && kind.id.contains("routable") {
         facts.gitlab(token);
+    } else if kind.issuer == "GitHub" {
+        facts.github(kind, token);
     } else if token.windows(3).any(|three| three == b"eyJ" || three == b"ewo") {
         facts.jwt(token);
     }
@@ -108,16 +110,55 @@ impl Facts {
         }
     }
 
-    /// The place is that of the issuer's `ApiKeyV5`: 52 random characters, `JQQJ99`, two of the date, then its own part.
+    /// The place is that of the issuer's `ApiKeyV5`: 52 random characters, `JQQJ99`, year and month, then its own part.
+    ///
+    /// Of the two alphabets in it, that of the date begins with `A`, that of the numbers with `0`.
     fn nuget(&mut self, token: &[u8]) {
-        let Some(platform) = token.get(60..76) else { return };
-        self.say("environment", if platform[2] == b'P' { "production" } else { "not production" });
+        let (Some(date), Some(platform)) = (token.get(58..60), token.get(60..76)) else { return };
+        let environment = match platform[2] {
+            b'P' => "production",
+            b'I' => "integration",
+            b'D' => "development",
+            b'L' => "local",
+            _ => "not production",
+        };
+        self.say("environment", environment);
         if let Some(owner) = base62(&platform[3..9]) {
             self.say("owner", &format!("user {owner}"));
         }
         self.say("type", if platform[12] == b'S' { "short-lived" } else { "long-lived" });
-        if let Some(units) = base62(&platform[13..16]) {
-            self.say("lifetime", &format!("{} minutes", units * 5));
+        let Some(issued) = nuget_issued(date, &platform[9..12]) else { return };
+        self.say("issued", &self::date(issued));
+        if let Some(units) = base62(&platform[13..16]).and_then(|units| i64::try_from(units).ok()) {
+            self.say_expiry(issued + units * 300);
+        }
+    }
+
+    /// What the prefix says is documented; a stateless installation token names its app and carries a JWT.
+    fn github(&mut self, kind: &Kind, token: &[u8]) {
+        let kind = match kind.id.as_ref() {
+            "github-fine-grained-pat" => "personal access token, fine-grained",
+            "github-installation-token" => "installation of a GitHub App",
+            "github-installation-token-stateless" => {
+                self.app(token);
+                "installation of a GitHub App"
+            }
+            "github-oauth-token" => "OAuth app",
+            "github-pat-classic" => "personal access token, classic",
+            "github-refresh-token" | "github-refresh-token-short" => "refresh token of a GitHub App",
+            "github-user-to-server-token" => "GitHub App on behalf of a user",
+            _ => return,
+        };
+        self.say("type", kind);
+        if token.starts_with(b"ghs_") {
+            self.jwt(token);
+        }
+    }
+
+    fn app(&mut self, token: &[u8]) {
+        let digits = token.get(4..).and_then(|rest| rest.split(|byte| *byte == b'_').next()).unwrap_or_default();
+        if digits.iter().all(u8::is_ascii_digit) && (1..=10).contains(&digits.len()) {
+            self.say("app", &String::from_utf8_lossy(digits));
         }
     }
 
@@ -146,8 +187,20 @@ impl Facts {
 
     fn jwt(&mut self, token: &[u8]) {
         let Some(jwt) = jwt::parse(token) else { return };
+        if let Some(algorithm) = jwt.algorithm() {
+            self.say("algorithm", algorithm);
+        }
         if let Some(issuer) = jwt.issuer() {
             self.say("issuer", issuer);
+        }
+        if let Some(subject) = jwt.subject() {
+            self.say("subject", subject_kind(subject));
+        }
+        if let Some(audience) = jwt.audience() {
+            self.say("audience", audience);
+        }
+        if let Some(issued) = jwt.issued() {
+            self.say("issued", &date(issued));
         }
         if let Some(expires) = jwt.expires() {
             self.say_expiry(expires);
@@ -215,6 +268,40 @@ impl Caveat {
 fn is_as_issued(caveats: &[Caveat]) -> bool {
     use Caveat::{Expiry, ProjectIds, Projects, Publisher, User};
     matches!(caveats, [] | [User | Projects(_)] | [Projects(_), ProjectIds(_)] | [Publisher, ProjectIds(_), Expiry(_)])
+}
+
+/// What a subject is, not who: it may name a person.
+fn subject_kind(subject: &str) -> &'static str {
+    let is_uuid = subject.len() == 36
+        && subject.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    match subject {
+        "" => "empty",
+        _ if is_uuid => "a UUID",
+        _ if subject.bytes().all(|byte| byte.is_ascii_digit()) => "a number",
+        _ if subject.contains("://") => "a URL",
+        _ if subject.contains('@') => "an address",
+        _ if subject.starts_with("system:serviceaccount:") => "a service account",
+        _ if subject.contains(':') || subject.contains('|') || subject.contains('/') => "a name with parts",
+        _ => "a name",
+    }
+}
+
+/// Seconds since the epoch of the minute in which a NuGet key was made.
+fn nuget_issued(year_and_month: &[u8], rest: &[u8]) -> Option<i64> {
+    let digit = |byte: u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        _ => None,
+    };
+    let ([year, month], [day, hour, minute]) = (year_and_month, rest) else { return None };
+    let month = time::Month::try_from(1 + digit(*month)?).ok()?;
+    let day = time::Date::from_calendar_date(2024 + i32::from(digit(*year)?), month, 1 + digit(*day)?).ok()?;
+    let moment = day.with_hms(digit(*hour)?, digit(*minute)?, 0).ok()?;
+    Some(moment.assume_utc().unix_timestamp())
 }
 
 fn texts(value: &Value) -> Option<Vec<String>> {
@@ -299,5 +386,80 @@ mod tests {
         let payload = [[9; 16].as_slice(), b"o:1\nu:zz", &[8]].concat();
         let token = [b"glpat-".as_slice(), &to_base64(&payload, Alphabet::Url), b".01.120000000"].concat();
         assert_eq!(facts("gitlab-pat-routable", &token), ["organization 1", "user 1295"]);
+    }
+
+    #[test]
+    fn a_nuget_key_tells_its_owner_and_both_its_dates() {
+        // The example of the issuer's source: made in December 2024 for user 1337, and good for fifteen minutes.
+        let token = [&[b'a'; 52], b"JQQJ99ALN5Z0000LZENeS003".as_slice(), b"NUGT3OrW"].concat();
+        assert_eq!(
+            facts("nuget-api-key-v5", &token),
+            [
+                "environment not production",
+                "owner user 1337",
+                "type short-lived",
+                "issued 2024-12-05T13:30:00Z",
+                "expires 2024-12-05T13:45:00Z (over)"
+            ]
+        );
+    }
+
+    fn jwt(payload: &str) -> Vec<u8> {
+        let part = |text: &str| to_base64(text.as_bytes(), Alphabet::Url);
+        [part(r#"{"alg":"RS256"}"#), part(payload), b"c2lnbmF0dXJl".to_vec()].join(&b'.')
+    }
+
+    #[test]
+    fn a_jwt_tells_who_issued_it_and_until_when_and_not_for_whom() {
+        assert_eq!(
+            facts(
+                "jwt",
+                &jwt(
+                    r#"{"iss":"https://id.vendor.io","sub":"ada@example.org","aud":["api","x"],"iat":1900000000,"exp":2100000000.5}"#
+                )
+            ),
+            [
+                "algorithm RS256",
+                "issuer https://id.vendor.io",
+                "subject an address",
+                "audience api",
+                "issued 2030-03-17T17:46:40Z",
+                "expires 2036-07-18T13:20:00Z"
+            ]
+        );
+        for (subject, kind) in [
+            ("17", "a number"),
+            ("0f0e0d0c-0b0a-0908-0706-050403020100", "a UUID"),
+            ("system:serviceaccount:a:b", "a service account"),
+            ("repo:o/r:ref:refs/heads/main", "a name with parts"),
+            ("ada", "a name"),
+        ] {
+            assert_eq!(facts("jwt", &jwt(&format!(r#"{{"sub":"{subject}"}}"#)))[1], format!("subject {kind}"));
+        }
+    }
+
+    #[test]
+    fn a_github_token_tells_its_type_and_a_stateless_one_its_app() {
+        assert_eq!(facts("github-pat-classic", b"ghp_x"), ["type personal access token, classic"]);
+        assert_eq!(facts("github-fine-grained-pat", b"github_pat_x"), ["type personal access token, fine-grained"]);
+        let stateless = [b"ghs_12345_".as_slice(), &jwt(r#"{"exp":1900000000}"#)].concat();
+        assert_eq!(
+            facts("github-installation-token-stateless", &stateless),
+            [
+                "app 12345",
+                "type installation of a GitHub App",
+                "algorithm RS256",
+                "expires 2030-03-17T17:46:40Z (over)"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_aws_key_id_tells_its_account() {
+        // The published example of the arithmetic: the account stands in the id itself, in base32.
+        assert_eq!(
+            facts("aws-access-key-id", concat!("ASIAQNZ", "GKIQY56JQ7WML").as_bytes()),
+            ["account 029608264753"]
+        );
     }
 }

@@ -77,9 +77,17 @@ fn keeps(parts: &[Part], ends: &[usize], token: &[u8]) -> bool {
 fn block(begin: &[&str], end: &[&str], random: &mut dyn FnMut() -> u64) -> Option<Vec<u8>> {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let pair = usize::try_from(random() % u64::try_from(begin.len()).ok()?).ok()?;
-    let mut text = begin.get(pair)?.as_bytes().to_vec();
-    for at in 0..4 * 65 {
-        text.push(if at % 65 == 0 { b'\n' } else { *pick(LETTERS, random)? });
+    let marker = begin.get(pair)?;
+    let mut text = marker.as_bytes().to_vec();
+    // What the body of every key of the form begins with.
+    let first: &[u8] = if marker.contains("OPENSSH") { b"b3BlbnNzaC1rZXktdjEA" } else { b"MIIE" };
+    for at in 0..4 * 65_usize {
+        let fixed = at.checked_sub(1).and_then(|at| first.get(at));
+        text.push(match fixed {
+            Some(byte) => *byte,
+            None if at % 65 == 0 => b'\n',
+            None => *pick(LETTERS, random)?,
+        });
     }
     text.push(b'\n');
     text.extend_from_slice(end.get(pair)?.as_bytes());

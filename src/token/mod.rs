@@ -8,6 +8,7 @@ pub mod caveat;
 pub mod charset;
 pub mod checksum;
 pub mod encoding;
+mod example;
 mod finding_id;
 mod fingerprint;
 pub mod generate;
@@ -20,6 +21,7 @@ pub mod route;
 mod secret;
 pub mod shape;
 
+pub use example::is_example;
 pub use finding_id::FindingId;
 pub use fingerprint::{Fingerprint, FingerprintKey, FingerprintRing};
 pub use generate::generate;

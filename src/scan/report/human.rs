@@ -47,7 +47,7 @@ fn line(finding: &Finding, width: usize, ink: Ink, out: &mut dyn Write) -> io::R
         let names: Vec<_> = finding.encodings.iter().map(|encoding| encoding.name()).collect();
         notes.push(format!("in {}", names.join(", ")));
     }
-    let telling = ["account", "expires", "location", "issuer", "owner", "user", "organization"];
+    let telling = ["account", "type", "expires", "location", "issuer", "owner", "user", "organization", "attenuated"];
     notes.extend(
         finding
             .facts

@@ -3,7 +3,8 @@
 //! What must stay true, whatever the endpoint does and whoever asks:
 //! - A known key keeps verifying while a refresh runs, hangs or fails, until its list is older than the stale limit.
 //! - At most one fetch runs at a time. A failed one is remembered for ten seconds, and an id that a *fresh* list does
-//!   not name causes at most one fetch a minute: a forger cannot turn us against the endpoint's rate limit.
+//!   not name causes at most one fetch a minute: a forger cannot turn us against the endpoint's rate limit. Nor can one
+//!   use up that fetch to have a rotated key refused: until the next, an unknown id is a question, not a forgery.
 //! - Nothing is remembered about an unknown id itself, so a rotation is noticed with the next fetch at the latest.
 //! - "Not in the list" and "no list to look in" are different answers.
 
@@ -25,6 +26,9 @@ use crate::telemetry::metric;
 
 /// Shortest time between two fetches for ids that a fresh list does not name.
 const FORCED_EVERY: Duration = Duration::from_mins(1);
+/// A list that was asked for this lately names every key that its origin signs with: keys are published before they are
+/// used. An older one may not, and then the sender is asked to come back when a fetch is allowed again.
+const NEWEST_FOR: Duration = Duration::from_secs(10);
 /// How long a failed fetch is remembered.
 const FAILURE_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 /// Longest wait that an endpoint can ask of us.
@@ -178,6 +182,7 @@ impl KeyRing {
         let mut state = inner.lock();
         let age = state.list.as_ref().map(|list| now.since(list.fetched_at));
         let fresh = age.is_some_and(|age| age < inner.ttl);
+        let newest = age.is_some_and(|age| age < inner.ttl.min(NEWEST_FOR));
         let trusted = age.is_some_and(|age| age < inner.stale_limit);
         let listed = state.list.as_ref().filter(|_| trusted).map(|list| list.look_up(id, now, inner.noncurrent_grace));
         let fetching = state.running_flight().is_some();
@@ -207,7 +212,7 @@ impl KeyRing {
                 let wait = inner.fetcher.as_ref().map_or(PATIENCE, |fetcher| fetcher.timeout() + PATIENCE);
                 Decision::Refresh(self.refresh(&mut state), wait)
             }
-            None if fresh && state.failures == 0 && !fetching => Decision::Answer(Err(NoKey::Unknown)),
+            None if newest && state.failures == 0 && !fetching => Decision::Answer(Err(NoKey::Unknown)),
             None => Decision::Answer(Err(NoKey::Unavailable { retry_after: state.next_fetch_in(fresh, now) })),
         }
     }

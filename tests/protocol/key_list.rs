@@ -229,7 +229,9 @@ async fn a_thousand_made_up_ids_in_a_minute_cause_two_requests() {
     let door = Door::open().await;
     for number in 0..1_000 {
         let status = door.send(unknown(&door, &format!("nobody{number}"))).await.status();
-        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        // Ten seconds after the refresh that the second caused, one of them may be a key that is newer than the list.
+        let sure = if number <= 170 { StatusCode::UNAUTHORIZED } else { StatusCode::SERVICE_UNAVAILABLE };
+        assert_eq!(status, sure, "{number}");
         door.clock.advance(Duration::from_millis(59));
     }
     assert_eq!(door.keys.requests(), 2, "the first list, and one forced refresh");
@@ -245,7 +247,10 @@ async fn a_rotation_is_noticed_at_the_end_of_the_minute_at_the_latest() {
     door.signer.rotate(key(2));
     door.keys.publish(&door.signer.key_list());
     door.clock.advance(just_under(MINUTE));
-    assert_eq!(door.send(early.clone()).await.status(), StatusCode::UNAUTHORIZED);
+    // Refusing it for good would lose what a genuine key signed; the fetch of this minute is used up.
+    let later = door.send(early.clone()).await;
+    assert_eq!(later.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(later.headers()["retry-after"], "1");
     assert_eq!(door.keys.requests(), 2);
     door.clock.advance(TICK);
     assert_eq!(door.send(early).await.status(), StatusCode::OK, "nothing is remembered about the id itself");

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::{Context, config, demo, doctor, incident, init, keys, send, serve, token, work};
+use super::{Context, config, demo, doctor, incident, init, issuer, keys, send, serve, token, work};
 
 /// What stanch was asked to do.
 #[derive(Subcommand)]
@@ -23,6 +23,9 @@ pub enum Command {
     Incident(incident::Command),
     /// Write a commented configuration and the keys; overwrites nothing
     Init(init::Init),
+    /// See who says whether tokens live, and pause or resume calling them
+    #[command(subcommand)]
+    Issuer(issuer::Command),
     /// List, make, rotate and check the keys that seal tokens and name them
     #[command(subcommand)]
     Keys(keys::Command),
@@ -48,6 +51,7 @@ impl Command {
             Self::Demo(command) => wait_for(command.run(context)),
             Self::Incident(command) => wait_for(command.run(context)),
             Self::Init(command) => command.run(context),
+            Self::Issuer(command) => wait_for(command.run(context)),
             Self::Keys(command) => wait_for(command.run(context)),
             #[cfg(feature = "scan")]
             Self::Search(command) => command.run(context),

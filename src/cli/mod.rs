@@ -25,7 +25,11 @@ mod incident;
 #[cfg(feature = "server")]
 mod init;
 #[cfg(feature = "server")]
+mod issuer;
+#[cfg(feature = "server")]
 mod keys;
+#[cfg(feature = "server")]
+mod operator;
 pub mod out;
 #[cfg(feature = "server")]
 pub mod ready;
@@ -55,6 +59,8 @@ pub use command::Command;
 #[cfg(feature = "server")]
 pub use context::{Context, Global};
 pub use failure::{HintExt, Usage};
+#[cfg(feature = "server")]
+use operator::operator;
 #[cfg(all(feature = "scan", not(feature = "server")))]
 pub use scan::Command;
 

@@ -47,7 +47,7 @@ pub async fn open_store(config: &Config, clock: &Clock) -> anyhow::Result<Store>
     let opened = async {
         let store = Store::open(&settings, keys.seal, clock.clone()).await?;
         store.check_fingerprint_keys(&keys.fingerprint).await?;
-        Ok::<_, OpenError>(store)
+        Ok::<_, OpenError>(store.with_brake(config.brake_policy()))
     };
     opened.await.context("the database cannot be used").hint("run `stanch doctor` to see what is wrong")
 }

@@ -11,12 +11,13 @@ use rand::Rng as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{HintExt as _, ready};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, App, Listeners};
+use crate::incident::brake::Mode;
 use crate::intake::{Intake, Parts};
 use crate::issuer::Issuers;
 use crate::mint::Authenticator;
@@ -88,6 +89,7 @@ impl Service {
             tasks.spawn(worker.run(stop.clone(), DRAIN_FOR));
         }
         tasks.spawn(http::serve(Listeners { public, admin }, app, table, stop.clone()));
+        tell_mode(&store);
         info!(addr = %addr, "listening on http://{addr}");
         if let Some(admin_addr) = admin_addr {
             info!(addr = %admin_addr, "health and metrics on http://{admin_addr}");
@@ -102,6 +104,17 @@ impl Service {
         while self.tasks.join_next().await.is_some() {}
         self.store.close().await;
         info!("stopped; nothing accepted is lost");
+    }
+}
+
+/// Says at every start what would surprise on the worst day.
+pub fn tell_mode(store: &Store) {
+    match store.brake().mode {
+        Mode::DryRun => warn!("dry run: tokens are verified, NONE IS REVOKED, nobody is mailed; see `work.dry_run`"),
+        Mode::Limited => {}
+        Mode::Unlimited => {
+            warn!("the brake is off: whatever lives is revoked, however much it is; see `brake.enabled`");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::service::{DRAIN_FOR, signalled, worker};
+use super::service::{DRAIN_FOR, signalled, tell_mode, worker};
 use super::{Context, ready};
 use crate::telemetry::{self, Metrics};
 
@@ -27,6 +27,7 @@ impl Work {
         let stop = CancellationToken::new();
         let upkeep = tokio::spawn(async move { metrics.keep_up().await });
         let working = tokio::spawn(worker.run(stop.clone(), DRAIN_FOR));
+        tell_mode(&store);
         info!("working");
         signalled().await;
         stop.cancel();

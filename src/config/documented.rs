@@ -26,6 +26,7 @@ const TABLES: &[(&str, &str)] = &[
     ("mail", "[mail]"),
     ("mail.smtp", "[mail.smtp]"),
     ("work", "[work]"),
+    ("brake", "[brake]"),
     ("log", "[log]"),
 ];
 

@@ -7,6 +7,7 @@
 //!
 //! Every key is described in `docs/configuration.md`.
 
+mod brake;
 mod database;
 mod environment;
 mod human;
@@ -30,6 +31,7 @@ mod work;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use brake::Brake;
 pub use database::{Database, DatabaseUrl};
 pub use environment::{Environment, Variable};
 pub use human::{Listen, Size, Span, Unreadable};
@@ -91,6 +93,7 @@ pub const VARIABLES: &[&Variable] = &[
     &mail::SMTP_PASSWORD_FILE,
     &work::NODE,
     &work::CONCURRENCY,
+    &work::DRY_RUN,
     &log::FORMAT,
     &log::LEVEL,
 ];
@@ -109,6 +112,7 @@ pub struct Config {
     pub proxy: Proxy,
     pub mail: Mail,
     pub work: Work,
+    pub brake: Brake,
     pub log: Log,
     #[serde(skip)]
     layers: Layers,
@@ -148,6 +152,7 @@ impl Config {
         config.complete();
         config.sections().into_iter().for_each(|section| section.check(&mut layers));
         config.check_claims(&mut layers);
+        config.check_brake(&mut layers);
         Refused::unless_empty(std::mem::take(&mut layers.problems))?;
         config.layers = layers;
         Ok(config)
@@ -234,7 +239,7 @@ impl Config {
         }
     }
 
-    fn sections(&mut self) -> [&mut dyn Section; 10] {
+    fn sections(&mut self) -> [&mut dyn Section; 11] {
         [
             &mut self.server,
             &mut self.database,
@@ -245,6 +250,7 @@ impl Config {
             &mut self.proxy,
             &mut self.mail,
             &mut self.work,
+            &mut self.brake,
             &mut self.log,
         ]
     }
@@ -263,6 +269,7 @@ impl Default for Config {
             proxy: Proxy::default(),
             mail: Mail::default(),
             work: Work::default(),
+            brake: Brake::default(),
             log: Log::default(),
             layers: Layers::default(),
         }

@@ -15,11 +15,15 @@ pub const NODE: Variable = Variable { name: "STANCH_NODE", key: "work.node" };
 /// Jobs worked on at the same time. Default: 64. Effect: `work.concurrency`.
 pub const CONCURRENCY: Variable = Variable { name: "STANCH_CONCURRENCY", key: "work.concurrency" };
 
+/// `true`: nothing is revoked and nobody is mailed. Default: `false`. Effect: `work.dry_run`.
+pub const DRY_RUN: Variable = Variable { name: "STANCH_DRY_RUN", key: "work.dry_run" };
+
 /// How the worker works.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Work {
     pub node: Option<String>,
+    pub dry_run: bool,
     pub concurrency: u32,
     pub lease: Span,
     pub poll_every: Span,
@@ -35,6 +39,7 @@ impl Default for Work {
         let settings = work::Settings::default();
         Self {
             node: None,
+            dry_run: false,
             concurrency: settings.concurrency,
             lease: Span(settings.lease_for),
             poll_every: Span(settings.poll_every),
@@ -69,6 +74,7 @@ impl Section for Work {
     fn read_environment(&mut self, layers: &mut Layers) {
         layers.set_some(&NODE, &mut self.node);
         layers.set(&CONCURRENCY, &mut self.concurrency);
+        layers.set(&DRY_RUN, &mut self.dry_run);
     }
 
     fn check(&self, layers: &mut Layers) {

@@ -96,7 +96,12 @@ async fn ready(State(app): State<App>) -> Response {
     let without_keys = app.intake.origins_without_keys();
     let (status, word) =
         if obstacles.is_empty() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    let body = json!({ "status": word, "obstacles": obstacles, "origins_without_keys": without_keys });
+    let body = json!({
+        "status": word,
+        "obstacles": obstacles,
+        "origins_without_keys": without_keys,
+        "brake": app.store.brake().mode.word(),
+    });
     (status, Json(body)).into_response()
 }
 

@@ -111,6 +111,7 @@ pub enum Cause {
     Origin,
 }
 
+words!(Mode { DryRun = "dry_run", Limited = "limited", Unlimited = "unlimited" });
 words!(Impact { High = "high", Normal = "normal" });
 words!(Cause {
     All = "all",

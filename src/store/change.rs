@@ -234,8 +234,7 @@ async fn run(session: &mut Session, batch: &mut Batch) -> Result<Moved, Error> {
     let incidents: Vec<Incident> = rows.iter().map(incident_row::read).collect::<Result<_, _>>()?;
     let found: HashSet<IncidentId> = incidents.iter().map(|incident| incident.id).collect();
     let unknown = ids.iter().filter(|id| !found.contains(id));
-    let mut done =
-        Moved { moved: Vec::new(), refused: unknown.map(|id| (*id, "there is no such incident".into())).collect() };
+    let mut done = Moved { moved: Vec::new(), refused: unknown.map(|id| (*id, "no such incident".into())).collect() };
     let (mut moved, mut events) = (Vec::new(), Vec::new());
     for mut incident in incidents {
         match change.apply(&mut incident) {

@@ -44,6 +44,7 @@ mod statistics;
 mod sweep;
 mod timeline;
 mod tokens;
+mod waiting;
 mod wake;
 
 use std::sync::Arc;
@@ -77,6 +78,8 @@ pub use tokens::{
     Branch, Changing, ClaimedTokenNotice, DeniedBranch, Insertion, Narrowing, NewOwnToken, NewOwner, OwnToken,
     OwnTokenFilter, OwnTokenKind, OwnTokenState, OwnTokenStatus, Revoking, Rotation, TokenNotice, TokenOccasion, Use,
 };
+
+pub use waiting::Waiting;
 
 use crate::clock::Clock;
 use crate::incident::brake::Policy;

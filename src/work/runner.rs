@@ -17,10 +17,11 @@ use super::step::{Done, StepError};
 use super::{Backoff, Settings, close, gauges, notify, revoke, verify};
 use crate::clock::Clock;
 use crate::crash;
+use crate::incident::brake::Mode;
 use crate::incident::{Actor, Event, EventKind, Incident, State, Step};
 use crate::issuer::{Issuer, Issuers};
 use crate::notice::Mailer;
-use crate::store::{Attempt, Claim, Claimed, Error, Notice, Settled, Settlement, Store};
+use crate::store::{Attempt, Claim, Claimed, Error, Notice, Overdue, Settled, Settlement, Store};
 use crate::telemetry::metric;
 
 /// Jobs taken by one claim: small, so that many workers share a burst and a dead one holds little.
@@ -62,7 +63,8 @@ impl Worker {
         let beats = CancellationToken::new();
         let heartbeat = tokio::spawn(Arc::clone(&self).beat(beats.clone()));
         let sweeper = tokio::spawn(Arc::clone(&self).sweep_on_time(stop.clone()));
-        let gauges = tokio::spawn(gauges::keep(self.store.clone(), self.clock.clone(), stop.clone()));
+        let gauges =
+            tokio::spawn(gauges::keep(self.store.clone(), self.issuers.clone(), self.clock.clone(), stop.clone()));
         let mut steps = JoinSet::new();
         while !stop.is_cancelled() {
             let wait = self.fill(&mut steps).await;
@@ -132,6 +134,11 @@ impl Worker {
 
     async fn claim(&self, limit: u32, without_steps: &[Step]) -> Result<Vec<Claimed>, Error> {
         let resting = self.issuers.resting(self.clock.now());
+        // What a dry run never does stays where it is, and goes on when the dry run is over.
+        let without_steps = match self.store.brake().mode {
+            Mode::DryRun => &[Step::Revoke, Step::Notify],
+            Mode::Limited | Mode::Unlimited => without_steps,
+        };
         let claim = Claim {
             worker: &self.settings.node,
             limit,
@@ -295,10 +302,26 @@ impl Worker {
                 Ok(_) => {}
                 Err(error) => warn!(error = &error as &dyn std::error::Error, "the sweep failed: {error}"),
             }
+            self.mind_holds().await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sleep(self.settings.sweep_every) => {}
             }
+        }
+    }
+
+    /// Raises the alarm about tokens that are held for too long.
+    async fn mind_holds(&self) {
+        let actor = Actor::Worker(self.settings.node.clone());
+        match self.store.mind_holds(&actor).await {
+            Ok(Overdue { told: 0, released: 0 }) => {}
+            Ok(Overdue { told, released }) => error!(
+                held = told,
+                released,
+                "{told} live tokens are held for too long and {released} were revoked because of that: \
+                 see `stanch incident held`"
+            ),
+            Err(error) => warn!(error = &error as &dyn std::error::Error, "nobody looks after what is held: {error}"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod change;
 mod filter;
+mod held;
 mod list;
 mod show;
 mod view;
@@ -14,8 +15,12 @@ use super::Context;
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Approve a release that another operator asked for
+    Approve(change::Decide),
     /// Decide that nothing more is to be done; the token is not revoked
     Dismiss(change::Dismiss),
+    /// Show what the brake holds, its budgets, and the releases that wait for a second person
+    Held(held::Held),
     /// List incidents, newest first
     List(list::List),
     /// Let revocations go on that the brake has stopped
@@ -24,16 +29,21 @@ pub enum Command {
     Retry(change::Retry),
     /// Show all that is known about an incident: where it was seen, what was done, how long it took
     Show(show::Show),
+    /// Take back a release that waits for a second person; its incidents stay held
+    Withdraw(change::Decide),
 }
 
 impl Command {
     pub async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Approve(command) => command.approve(context).await,
             Self::Dismiss(command) => command.run(context).await,
+            Self::Held(command) => command.run(context).await,
             Self::List(command) => command.run(context).await,
             Self::Release(command) => command.run(context).await,
             Self::Retry(command) => command.run(context).await,
             Self::Show(command) => command.run(context).await,
+            Self::Withdraw(command) => command.withdraw(context).await,
         }
     }
 }

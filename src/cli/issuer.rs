@@ -1,0 +1,140 @@
+//! `stanch issuer`: who is asked, how they are, and the switch that keeps them from being called.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::out::Colour;
+use super::table::Table;
+use super::{Context, HintExt as _, Usage, operator, out, ready, when};
+use crate::incident::IssuerName;
+use crate::issuer::Locality;
+use crate::redact::inert;
+use crate::store::{Order, Pause as Stored, Paused};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// List the issuers, with what is paused
+    List(List),
+    /// Call an issuer no more; its incidents wait, and reports are still accepted
+    Pause(Switch),
+    /// Call it again
+    Resume(Switch),
+}
+
+#[derive(Args)]
+pub struct List {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Every worker on every machine honours it at its next look at the queue, within a second or two; \
+                        calls that are under way are ended."
+)]
+pub struct Switch {
+    /// The issuer's name
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "NAME")]
+    name: Option<String>,
+    /// All issuers, and the mail to owners
+    #[arg(long)]
+    all: bool,
+    /// Why; kept in the audit trail, so without secrets in it
+    #[arg(long)]
+    reason: String,
+}
+
+impl Command {
+    pub async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::List(command) => command.run(context).await,
+            Self::Pause(command) => command.run(context, true).await,
+            Self::Resume(command) => command.run(context, false).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let config = context.config()?;
+        let store = ready::open_store(&config, &context.clock).await?;
+        let issuers = ready::issuers(&config, &store, &context.clock)?;
+        let read = async { Ok::<_, crate::store::Error>((store.pauses().await?, store.waiting().await?)) };
+        let read = read.await;
+        store.close().await;
+        let (pauses, waiting) = read?;
+        let pause_of = |name: &IssuerName| pauses.iter().find(|pause| pause.what == Paused::Issuer(name.clone()));
+        let everything = pauses.iter().find(|pause| pause.what == Paused::Everything);
+        let count = |counts: &[(String, i64)], name: &IssuerName| {
+            counts.iter().find(|(counted, _)| counted == name.as_str()).map_or(0, |(_, count)| *count)
+        };
+        let where_is = |locality| if locality == Locality::Local { "here" } else { "elsewhere" };
+        if self.json {
+            let listed = issuers.iter().map(|issuer| {
+                json!({ "name": issuer.name().as_str(), "where": where_is(issuer.locality()),
+                        "live": count(&waiting.live, issuer.name()), "held": count(&waiting.held, issuer.name()),
+                        "paused": pause_of(issuer.name()).map(told) })
+            });
+            let shown = json!({ "everything_paused": everything.map(told), "issuers": listed.collect::<Vec<_>>() });
+            out::data(serde_json::to_string_pretty(&shown)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(pause) = everything {
+            out::talk(format!("everything is paused {}", words(pause, context)));
+        }
+        let mut table = Table::new(Colour::of(&context.environment), &["name", "where", "live", "held", "paused"]);
+        for issuer in issuers.iter() {
+            let name = issuer.name();
+            let stopped = pause_of(name).map_or_else(|| "no".into(), |pause| words(pause, context));
+            let counts = [&waiting.live, &waiting.held].map(|counts| count(counts, name).to_string());
+            let [live, held] = counts;
+            table.row([name.to_string(), where_is(issuer.locality()).into(), live, held, stopped]);
+        }
+        table.lines().iter().try_for_each(out::data)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Switch {
+    async fn run(self, context: &Context, pause: bool) -> anyhow::Result<ExitCode> {
+        let config = context.config()?;
+        let reason = inert(self.reason.trim(), 500);
+        if reason.is_empty() {
+            return Err(Usage("say why with `--reason`".into()).into());
+        }
+        let order = Order { actor: operator(context), reason: Some(reason) };
+        let store = ready::open_store(&config, &context.clock).await?;
+        let issuers = ready::issuers(&config, &store, &context.clock)?;
+        let what = self.name.as_deref().map_or(Paused::Everything, |name| Paused::Issuer(IssuerName::new(name)));
+        // A pause that outlived its issuer can still be taken away.
+        if let (Paused::Issuer(name), true) = (&what, pause)
+            && issuers.named(name).is_none()
+        {
+            store.close().await;
+            let known: Vec<String> = issuers.iter().map(|issuer| issuer.name().to_string()).collect();
+            return Err(Usage(format!("no issuer is called `{}`", inert(name.as_str(), 64))))
+                .hint(format!("configured are {}", known.join(", ")));
+        }
+        let changed = if pause { store.pause(&what, &order).await } else { store.resume(&what, &order).await };
+        store.close().await;
+        let named = match &what {
+            Paused::Everything => "everything".to_owned(),
+            Paused::Issuer(name) => format!("issuer {name}"),
+        };
+        let (did, is) = if pause { ("paused", "paused already") } else { ("resumed", "not paused") };
+        out::talk(if changed? { format!("{did} {named}") } else { format!("{named} is {is}") });
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn told(pause: &Stored) -> serde_json::Value {
+    json!({ "by": inert(&pause.actor, 80), "reason": inert(&pause.reason, 500), "at": pause.paused_at })
+}
+
+fn words(pause: &Stored, context: &Context) -> String {
+    let (by, ago) = (inert(&pause.actor, 64), when::relative(pause.paused_at, context.clock.now()));
+    format!("by {by} {ago}: {}", inert(&pause.reason, 60))
+}

@@ -111,6 +111,7 @@ async fn a_rotation_under_load_loses_no_genuine_delivery() {
     }
     assert_eq!(world.db.number("SELECT count(*) FROM deliveries").await, i64::from(3 * EACH));
     assert!(world.keys.requests() <= 3, "{} fetches for one rotation", world.keys.requests());
+    world.settle(&process, i64::from(3 * EACH)).await;
     process.stop().await;
 }
 
@@ -138,6 +139,7 @@ async fn a_flood_of_made_up_keys_neither_hurts_the_endpoint_nor_the_genuine() {
     let fetches = 2 + began.elapsed().as_secs() / 60;
     assert!(world.keys.requests() <= fetches, "{} requests, not {fetches}", world.keys.requests());
     assert_eq!(world.db.number("SELECT count(*) FROM deliveries").await, 30, "nothing forged is stored");
+    world.settle(&process, 30).await;
     process.stop().await;
 }
 

@@ -39,12 +39,14 @@ macro_rules! on_both_databases {
 }
 
 mod accepted_is_durable;
+mod brakes;
 mod demo;
 mod effectively_once;
 mod graceful_stop;
 mod key_endpoint;
 mod leases;
 mod mail_never_touches_revocation;
+mod metrics;
 mod no_secret_at_rest;
 mod on_time_and_gone;
 mod outage;

@@ -97,6 +97,7 @@ async fn no_secret_is_at_rest(kind: Kind) {
 /// Without it, everything above would hold for a search that looks in the wrong places.
 async fn what_is_planted_is_found(kind: Kind) {
     let mut trial = Trial::new(kind).await;
+    trial.world.may_leave_work("what is searched is the database of work that is under way");
     let serving = trial.world.serve();
     let (planted, token) = (trial.random(), trial.remote("t1"));
     trial.world.issuer.behave(Mood::StaysSilent);

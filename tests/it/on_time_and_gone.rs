@@ -149,6 +149,7 @@ async fn a_hanging_store_is_told_in_time_on_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_reporter_of_a_crowd_is_answered_in_time_while_the_issuer_hangs() {
     let world = Installation::new(Kind::Sqlite).await;
+    world.may_leave_work("the issuer hangs to the end");
     world.issuer.behave(Mood::StaysSilent);
     let serving = world.serve();
     let bodies = (0..200).map(|seed| json!([record(&acme_token(1_000 + seed), "")]).to_string().into_bytes());

@@ -69,6 +69,7 @@ async fn no_mail_says_revoked_before_the_issuer_has_confirmed_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_server_that_hangs_does_not_hold_up_revocations() {
     let world = Installation::new(Kind::Sqlite).await;
+    world.may_leave_work("the mail server hangs to the end");
     world.smtp.misbehave("message silent");
     let serving = world.start_with(&["serve"], &[("STANCH_CONCURRENCY", "4")]);
     // More mails hang than the worker has hands, and each for as long as this test may take.

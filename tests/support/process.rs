@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng as _;
@@ -22,6 +22,9 @@ use super::smtp::SmtpServer;
 
 /// Longest time that anything a test waits for may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Budgets that no test reaches by accident.
+const WIDE_BRAKE: &str = "[brake]\nper_issuer = 100000\nall = 100000\nhigh_impact = 100000\n\n";
 
 /// Which database an installation uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct Installation {
     pub issuer: FakeIssuer,
     pub keys: KeyServer,
     pub signer: Signer,
+    /// Why work may be left when the test ends.
+    may_leave: OnceLock<&'static str>,
 }
 
 impl Installation {
@@ -60,11 +65,18 @@ impl Installation {
         let (smtp, issuer) = (SmtpServer::start(&["--security", "none"]), FakeIssuer::start().await);
         let signer = Signer::new(KeyPair::generate(&mut StdRng::seed_from_u64(1)).expect("a key"));
         let keys = KeyServer::start(loopback(), &signer.key_list()).await.expect("loopback has a free port");
-        let installation = Self { db, folder, smtp, issuer, keys, signer };
+        let installation = Self { db, folder, smtp, issuer, keys, signer, may_leave: OnceLock::new() };
         installation.write_config(extra);
         let made = installation.stanch(&["init", "--dir", &installation.path("").to_string_lossy()]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         installation
+    }
+
+    /// Work may be left when this test ends: it is about the time before it is done.
+    #[track_caller]
+    pub fn may_leave_work(&self, because: &'static str) {
+        assert!(!because.is_empty(), "say why");
+        let _ = self.may_leave.set(because);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -127,7 +139,7 @@ poll_every = "100ms"
 backoff_cap = "2s"
 gather = "1s"
 
-[log]
+{brake}[log]
 format = "json"
 level = "info,stanch=trace"
 {extra}
@@ -136,6 +148,8 @@ level = "info,stanch=trace"
             key_url = self.keys.url(),
             issuer = self.issuer.address(),
             smtp = self.smtp.port(),
+            // Tests that are not about the brake are not to meet it.
+            brake = if extra.contains("[brake]") { "" } else { WIDE_BRAKE },
         );
         fs::write(self.path("stanch.toml"), text).expect("a file");
     }
@@ -274,6 +288,39 @@ level = "info,stanch=trace"
         }
         mails
     }
+}
+
+/// A test that passes has done its work: nothing that was accepted still waits for a step, no mail is unsent.
+impl Drop for Installation {
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.may_leave.get().is_some() {
+            return;
+        }
+        let left = std::thread::scope(|scope| scope.spawn(|| left_over(&self.db)).join());
+        let left = left.expect("the database answers; a test that took it away says `may_leave_work`");
+        assert_eq!(left, [0, 0, 0], "jobs, incidents that wait for a step, and unsent mails are left over");
+    }
+}
+
+fn left_over(db: &TestDb) -> Vec<i64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    // A test that never started the program has no tables, and nothing left.
+    let tables = match db.file() {
+        Some(file) if !file.exists() => return vec![0; 3],
+        Some(_) => "SELECT count(*) FROM sqlite_master WHERE name = 'jobs'",
+        None => "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'jobs'",
+    };
+    runtime.block_on(async {
+        if db.number(tables).await == 0 {
+            return vec![0; 3];
+        }
+        db.numbers(&[
+            "SELECT count(*) FROM jobs",
+            "SELECT count(*) FROM incidents WHERE state NOT IN ('closed', 'held', 'stuck')",
+            "SELECT count(*) FROM notices WHERE state = 'pending'",
+        ])
+        .await
+    })
 }
 
 /// A running process of the program. It is killed when this value is dropped.

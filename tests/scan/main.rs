@@ -8,6 +8,7 @@ mod corpus;
 mod history;
 mod hooks;
 mod incremental;
+mod planted;
 mod ranges;
 mod repo;
 mod staged;

@@ -7,6 +7,7 @@ mod contexts;
 mod corpus;
 mod history;
 mod hooks;
+mod hostile;
 mod incremental;
 mod planted;
 mod ranges;

@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 
 use super::super::finding::Finding;
 use super::super::run::Outcome;
-use super::confidence;
+use super::{confidence, json};
 
 /// An array of objects with capital names.
 pub fn gitleaks(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     let all: Vec<Value> = outcome.findings.iter().map(gitleaks_finding).collect();
-    serde_json::to_writer_pretty(&mut *out, &all)?;
-    writeln!(out)
+    json::pretty(&all, out)
 }
 
 fn gitleaks_finding(finding: &Finding) -> Value {
@@ -47,8 +46,7 @@ fn gitleaks_finding(finding: &Finding) -> Value {
 /// One object a line.
 pub fn trufflehog(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     for finding in &outcome.findings {
-        serde_json::to_writer(&mut *out, &trufflehog_finding(finding))?;
-        writeln!(out)?;
+        json::line(&trufflehog_finding(finding), out)?;
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 //!
 //! The fields are a promise: they are added to, and not renamed.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -26,8 +28,7 @@ pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
         "coverage": coverage(&outcome.coverage),
         "suppressed": suppressed(outcome),
     });
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    writeln!(out)
+    pretty(&document, out)
 }
 
 /// Findings first, one a line; the last line is the summary.
@@ -50,9 +51,33 @@ pub fn write_lines(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     line(&summary, out)
 }
 
-fn line(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
-    writeln!(out)
+/// A document over several lines.
+pub fn pretty(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", visible(&serde_json::to_string_pretty(value)?))
+}
+
+/// A document in one line.
+pub fn line(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", visible(&serde_json::to_string(value)?))
+}
+
+/// JSON need not escape more than what is below the space; a terminal obeys more than that. Outside of its strings a
+/// document is ASCII, so what is escaped here stands in one.
+fn visible(text: &str) -> Cow<'_, str> {
+    let is_hidden = |letter: char| matches!(letter, '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 64);
+    for letter in text.chars() {
+        if is_hidden(letter) {
+            // Writing to a string cannot fail; all of them are below U+10000.
+            let _ = write!(shown, "\\u{:04x}", u32::from(letter));
+        } else {
+            shown.push(letter);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// A finding, as every report in JSON tells it.

@@ -40,8 +40,7 @@ pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
             "results": outcome.findings.iter().map(result).collect::<Vec<_>>(),
         }],
     });
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    writeln!(out)
+    json::pretty(&document, out)
 }
 
 fn rule(finding: &Finding) -> Value {

@@ -163,7 +163,8 @@ fn a_line_that_never_ends_is_read_once() {
     // The beginnings of many kinds, over and over, without a line break; the token is at the end.
     let secret = token("npm-access-token", 76);
     let mut content = "eyJhbGciOiJ-ghp_-pypi-AgE-glpat--AKIA-npm_-https://a:b-".repeat(200_000);
-    content.push_str(&format!(" {secret}"));
+    content.push(' ');
+    content.push_str(&secret);
     let folder = Folder::new().with("line", &content);
     let report = folder.scan(&["--timeout", "120"]);
     assert_eq!(found(&report), [("npm-access-token".into(), "line".into())]);

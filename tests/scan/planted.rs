@@ -56,11 +56,11 @@ impl<'p> Planter<'p> {
         String::from_utf8(token).expect("tokens are ASCII")
     }
 
-    fn write(&mut self, group: &'static str, context: &'static str, kind: &'static Kind, name: &str, content: &[u8]) {
+    fn write(&mut self, group: &'static str, context: &'static str, kind: &'static Kind, name: &str, bytes: &[u8]) {
         let path = format!("{group}/{context}/{}/{name}", kind.id);
         let file = self.root.join(&path);
         fs::create_dir_all(file.parent().expect("it has one")).expect("the folder is ours");
-        fs::write(file, content).expect("the folder is ours");
+        fs::write(file, bytes).expect("the folder is ours");
         self.plants.push(Plant { group, context, kind, path, commit: None });
     }
 
@@ -68,18 +68,18 @@ impl<'p> Planter<'p> {
         for kind in kinds() {
             for context in 0..PLAIN {
                 let token = self.token(kind);
-                let (context, name, content) = plain(&token).swap_remove(context);
-                self.write("plain", context, kind, name, &content);
+                let (way, name, bytes) = plain(&token).swap_remove(context);
+                self.write("plain", way, kind, name, &bytes);
             }
             for context in 0..ENCODED {
                 let token = self.token(kind);
-                let (context, name, content) = encoded(&token).swap_remove(context);
-                self.write("encoded", context, kind, name, &content);
+                let (way, name, bytes) = encoded(&token).swap_remove(context);
+                self.write("encoded", way, kind, name, &bytes);
             }
             for context in 0..ARCHIVES {
                 let token = self.token(kind);
-                let (context, name, content) = archived(&token).swap_remove(context);
-                self.write("archive", context, kind, name, &content);
+                let (way, name, bytes) = archived(&token).swap_remove(context);
+                self.write("archive", way, kind, name, &bytes);
             }
         }
     }
@@ -93,8 +93,8 @@ impl<'p> Planter<'p> {
                 ("filler", format!("TOKEN={}\n", filler(kind, &token, 'x'))),
                 ("filler-upper", format!("TOKEN={}\n", filler(kind, &token, 'X'))),
             ];
-            for (context, content) in decoys {
-                self.write("decoy", context, kind, "app.env", content.as_bytes());
+            for (way, text) in decoys {
+                self.write("decoy", way, kind, "app.env", text.as_bytes());
             }
             if covers_all(kind) {
                 let mut wrong = token.into_bytes();
@@ -106,7 +106,7 @@ impl<'p> Planter<'p> {
         }
         for kind in kinds().take(20) {
             let mut hex = |len: usize| {
-                let digits: String = (0..4).map(|_| format!("{:016x}", (self.random)())).collect();
+                let digits = (0..4).map(|_| format!("{:016x}", (self.random)())).collect::<Vec<_>>().concat();
                 digits[..len].to_owned()
             };
             let (sha1, sha256) = (hex(40), hex(64));
@@ -116,8 +116,8 @@ impl<'p> Planter<'p> {
                 ("revision", format!("uses: {issuer}/action@{sha1}\n")),
                 ("manual", format!("https://user:password@{issuer}.example.com/ or https://me:{sha1}@localhost/\n")),
             ];
-            for (context, content) in decoys {
-                self.write("decoy", context, kind, "notes.yml", content.as_bytes());
+            for (way, text) in decoys {
+                self.write("decoy", way, kind, "notes.yml", text.as_bytes());
             }
         }
     }
@@ -130,7 +130,7 @@ impl<'p> Planter<'p> {
             let packed = archived(&second).swap_remove(0).2;
             let wide: Vec<u8> =
                 format!("\u{feff}token = {wide}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
-            for (context, name, content) in [
+            for (context, name, bytes) in [
                 ("removed", "app.env", format!("A=1\nTOKEN={first}\n").into_bytes()),
                 ("archive", "pkg.whl", packed),
                 ("utf16", "app.ini", wide),
@@ -138,7 +138,7 @@ impl<'p> Planter<'p> {
                 let path = format!("{context}/{}/{name}", kind.id);
                 let file = repo.path(&path);
                 fs::create_dir_all(file.parent().expect("it has one")).expect("the folder is ours");
-                fs::write(file, content).expect("the folder is ours");
+                fs::write(file, bytes).expect("the folder is ours");
                 self.plants.push(Plant { group: "history", context, kind, path, commit: None });
             }
         }
@@ -251,19 +251,19 @@ fn encoded(t: &str) -> Vec<Written> {
         text(
             "hex",
             "dump.txt",
-            format!("payload: {}\n", t.bytes().map(|byte| format!("{byte:02x}")).collect::<String>()),
+            format!("payload: {}\n", t.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()),
         ),
         text(
             "percent",
             "form.txt",
-            format!("token={}&x=1\n", t.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>()),
+            format!("token={}&x=1\n", t.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()),
         ),
         text(
             "unicode",
             "strings.json",
             format!(
                 "{{\"t\":\"{}\"}}\n",
-                t.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect::<String>()
+                t.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect::<Vec<_>>().concat()
             ),
         ),
         ("utf16-le-mark", "a.reg", little(wide("\u{feff}"))),

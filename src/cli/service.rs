@@ -79,8 +79,9 @@ impl Service {
             authenticator: Authenticator::new(store.clone(), ready::mint_settings(config)?, clock.clone()),
             metrics,
         };
-        let app = App::new(settings, parts);
-        let table = http::table(&app);
+        let upstreams = config.proxy.upstreams().map_err(anyhow::Error::msg)?;
+        let app = App::new(settings, parts).with_upstreams(upstreams, config.proxy.minting_owners());
+        let table = http::table(&app).with_document();
         table.check()?;
 
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());

@@ -122,6 +122,13 @@ impl Proxy {
     pub fn upstreams(&self) -> Result<Vec<Upstream>, String> {
         self.upstream.iter().map(|(name, upstream)| upstream.ready(name)).collect()
     }
+
+    /// Whom the tokens belong to that anybody may make, by upstream.
+    pub fn minting_owners(&self) -> BTreeMap<String, EmailAddress> {
+        let open = self.upstream.iter().filter(|(_, upstream)| upstream.minting == Minting::Open);
+        let owner = |upstream: &ProxyUpstream| EmailAddress::parse(upstream.owner.as_deref()?).ok();
+        open.filter_map(|(name, upstream)| Some((name.clone(), owner(upstream)?))).collect()
+    }
 }
 
 impl ProxyUpstream {

@@ -1,5 +1,6 @@
 //! `[server]`: where stanch listens and how much it takes in.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,22 @@ pub struct Server {
     pub lame_duck: Span,
     /// Longest time from the signal to stop to the end.
     pub drain: Span,
+    pub authentication: Authentication,
+    /// Permits `authentication = "disabled"` at an address that others can reach.
+    pub insecure_no_auth: bool,
+    /// Proxies that are believed about whom a request is from.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Takes packages as a registry does, checks the token, and keeps nothing.
+    pub upload_sink: bool,
+}
+
+/// Whether credentials are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authentication {
+    Disabled,
+    #[default]
+    Required,
 }
 
 impl Default for Server {
@@ -55,6 +72,10 @@ impl Default for Server {
             max_unverified_bytes: Size(settings.max_unverified_bytes as u64),
             lame_duck: Span(settings.lame_duck_for),
             drain: Span(settings.drain_for),
+            authentication: Authentication::Required,
+            insecure_no_auth: false,
+            trusted_proxies: Vec::new(),
+            upload_sink: false,
         }
     }
 }
@@ -74,6 +95,14 @@ impl Server {
             max_unverified_bytes: bytes(self.max_unverified_bytes),
             lame_duck_for: self.lame_duck.0,
             drain_for: self.drain.0,
+            trusted_proxies: self.trusted_proxies.clone(),
+            authentication: match self.authentication {
+                Authentication::Disabled => http::Authentication::Disabled,
+                Authentication::Required => http::Authentication::Required,
+            },
+            open_to_everybody: self.insecure_no_auth,
+            upload_sink: self.upload_sink,
+            ..http::Settings::default()
         }
     }
 }
@@ -91,6 +120,15 @@ impl Section for Server {
         if self.admin_listen == Some(self.listen) && self.listen.0.port() != 0 {
             let hint = "give it a port of its own, or leave it out to serve both at one address";
             layers.refuse("server.admin_listen", "this is the address of `server.listen` already", hint);
+        }
+        let open = self.authentication == Authentication::Disabled;
+        if open && !self.listen.0.ip().is_loopback() && !self.insecure_no_auth {
+            let hint = "listen on 127.0.0.1, or say `insecure_no_auth = true` and mean it";
+            layers.refuse("server.authentication", "anybody who reaches this address could do everything", hint);
+        }
+        if self.insecure_no_auth && !open {
+            let hint = "drop it, or choose `authentication = \"disabled\"`";
+            layers.refuse("server.insecure_no_auth", "set though credentials are asked for", hint);
         }
         if !(1 << 10..=1 << 30).contains(&self.max_body.0) {
             layers.refuse("server.max_body", "not between 1KiB and 1GiB", "GitHub's deliveries fit into 8MiB");

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
-use super::Settings;
+use super::{Problem, Settings};
 
 /// What all unverified bodies together may take.
 #[derive(Clone)]
@@ -24,6 +24,18 @@ pub struct Budget {
     memory: Arc<Semaphore>,
     max_body_bytes: usize,
     body_timeout: Duration,
+}
+
+impl NoBody {
+    /// As it is told.
+    pub fn problem(self) -> Problem {
+        match self {
+            Self::Broken => Problem::new(StatusCode::BAD_REQUEST),
+            Self::Busy => Problem::new(StatusCode::SERVICE_UNAVAILABLE).retry_after(Duration::from_secs(5)),
+            Self::Slow => Problem::new(StatusCode::REQUEST_TIMEOUT),
+            Self::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE),
+        }
+    }
 }
 
 /// A body that was read, with its share of the budget.

@@ -11,26 +11,41 @@ pub mod auth;
 mod body;
 mod edge;
 mod health;
-mod own_token;
+mod index;
+mod input;
+mod leaks;
+mod legacy;
+mod limit;
+mod limits;
+mod magic;
+mod oauth;
+mod openapi;
 mod problem;
 pub mod route;
 mod serve;
+mod tokens;
 mod webhook;
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 
+pub use auth::Authentication;
 pub use health::Readiness;
+pub use limit::Rate;
+pub use limits::Rates;
 pub use problem::Problem;
 pub use route::{Access, Route, Table, Verb};
-pub use serve::{Listeners, serve};
+pub use serve::{Listeners, Peer, serve};
 
 use crate::clock::Clock;
+use crate::incident::EmailAddress;
 use crate::intake::Intake;
-use crate::mint::Authenticator;
+use crate::mint::{Authenticator, Mint};
+use crate::proxy::Upstream;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -54,6 +69,14 @@ pub struct Settings {
     pub lame_duck_for: Duration,
     /// Longest time from the signal to stop to the end.
     pub drain_for: Duration,
+    /// Proxies that are believed about whom a request is from. One on this machine is, always.
+    pub trusted_proxies: Vec<IpAddr>,
+    pub authentication: auth::Authentication,
+    /// Whether authentication may be switched off for other machines than this one.
+    pub open_to_everybody: bool,
+    pub rates: Rates,
+    /// Whether packages may be uploaded, to be thrown away.
+    pub upload_sink: bool,
 }
 
 impl Default for Settings {
@@ -69,6 +92,11 @@ impl Default for Settings {
             max_unverified_bytes: 64 * 1_024 * 1_024,
             lame_duck_for: Duration::from_secs(3),
             drain_for: Duration::from_secs(20),
+            trusted_proxies: Vec::new(),
+            authentication: auth::Authentication::Required,
+            open_to_everybody: false,
+            rates: Rates::default(),
+            upload_sink: false,
         }
     }
 }
@@ -82,6 +110,11 @@ pub struct App {
     pub authenticator: Authenticator,
     pub metrics: Metrics,
     pub readiness: Arc<Readiness>,
+    mint: Mint,
+    limits: Arc<limits::Limits>,
+    upstreams: Arc<BTreeMap<String, Arc<Upstream>>>,
+    /// Whom the magic tokens belong to that anybody may make, by upstream.
+    minting_owners: Arc<BTreeMap<String, EmailAddress>>,
     settings: Arc<Settings>,
     budget: body::Budget,
 }
@@ -101,7 +134,42 @@ impl App {
         let Parts { intake, store, clock, authenticator, metrics } = parts;
         let readiness = Arc::new(Readiness::of(store.clone(), Arc::clone(&intake)));
         let budget = body::Budget::new(&settings);
-        Self { intake, store, clock, authenticator, metrics, readiness, settings: Arc::new(settings), budget }
+        let limits = Arc::new(limits::Limits::new(settings.rates, &clock));
+        let mint = authenticator.mint();
+        Self {
+            intake,
+            store,
+            clock,
+            authenticator,
+            metrics,
+            readiness,
+            mint,
+            limits,
+            upstreams: Arc::default(),
+            minting_owners: Arc::default(),
+            settings: Arc::new(settings),
+            budget,
+        }
+    }
+
+    /// Puts upstreams behind the proxy. `minting_owners` says whom the tokens belong to where anybody may make them.
+    pub fn with_upstreams(
+        mut self,
+        upstreams: impl IntoIterator<Item = Upstream>,
+        minting_owners: BTreeMap<String, EmailAddress>,
+    ) -> Self {
+        let named = upstreams.into_iter().map(|upstream| (upstream.name.clone(), Arc::new(upstream)));
+        self.upstreams = Arc::new(named.collect());
+        self.minting_owners = Arc::new(minting_owners);
+        self
+    }
+
+    fn minting_owner(&self, upstream: &str) -> Option<&EmailAddress> {
+        self.minting_owners.get(upstream)
+    }
+
+    fn is_minting_open(&self) -> bool {
+        !self.minting_owners.is_empty()
     }
 
     pub fn settings(&self) -> &Settings {
@@ -111,7 +179,15 @@ impl App {
 
 /// The routes of this module for the public listener. Others put theirs beside them ([`Table::and`]).
 pub fn table(app: &App) -> Table {
-    let table = Table::default().and(webhook::routes()).and(own_token::routes()).and(health::routes());
+    let table = Table::default()
+        .and(index::routes())
+        .and(webhook::routes())
+        .and(leaks::routes())
+        .and(tokens::routes())
+        .and(oauth::routes())
+        .and(magic::routes(app))
+        .and(health::routes())
+        .and(app.settings.upload_sink.then(legacy::route));
     if app.settings.admin_listen.is_none() { table.and([health::metrics_route()]) } else { table }
 }
 
@@ -122,7 +198,7 @@ pub fn admin_table() -> Table {
 
 /// The routes for everybody.
 pub fn router(app: &App) -> Router {
-    table(app).router(app)
+    table(app).with_document().router(app)
 }
 
 /// The routes of the admin listener.

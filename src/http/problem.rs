@@ -3,6 +3,7 @@
 //! The text is fixed by the kind of refusal, so that two refusals of one kind cannot be told apart. Nothing a caller
 //! sent comes back.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -13,7 +14,7 @@ use serde_json::json;
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
-    detail: Option<&'static str>,
+    detail: Option<Cow<'static, str>>,
     retry_after: Option<Duration>,
 }
 
@@ -24,7 +25,14 @@ impl Problem {
 
     /// One sentence that helps the caller. Fixed text: never anything that was sent.
     pub fn detail(mut self, detail: &'static str) -> Self {
-        self.detail = Some(detail);
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// As [`detail`](Self::detail), for a sentence that was put together: of words of ours, and of what the caller may
+    /// know of its own request.
+    pub fn told(mut self, detail: String) -> Self {
+        self.detail = Some(detail.into());
         self
     }
 
@@ -42,7 +50,7 @@ impl IntoResponse for Problem {
             "status": self.status.as_u16(),
         });
         if let Some(detail) = self.detail {
-            body["detail"] = detail.into();
+            body["detail"] = detail.into_owned().into();
         }
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();

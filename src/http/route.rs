@@ -14,8 +14,9 @@ use axum::routing::{self, MethodFilter, MethodRouter};
 use serde_json::Value;
 
 use super::auth::{Guard, pass};
-use super::{App, edge};
+use super::{App, edge, openapi};
 use crate::operator::Role;
+use crate::store::OwnTokenKind;
 
 /// Who may come to a route. The guard makes it true before the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +29,24 @@ pub enum Access {
     Form,
     /// Whoever holds a token and shows it in the body; the handler proves it.
     Holder,
+    /// Whoever shows a magic token, with or without `Bearer`.
+    Magic,
+    /// An operator for everybody's tokens, or a token with `tokens:write` for its owner's.
+    Manage,
+    /// As [`Access::Manage`]; and where an upstream says so, whoever holds its credential.
+    Mint,
     /// An operator with this role or a higher one, by token or by session.
     Operator(Role),
+    /// Anybody; whoever shows one of our tokens is known.
+    OptionalKey,
     /// Anybody. For reading alone.
     Public,
+    /// A GitLab that shows a token with the scope [`scope::REPORT`], with or without `Bearer`.
+    Reporter,
     /// A reporter, by the signature over the body; intake proves it.
     Signed,
-    /// Whoever shows one of our tokens, with this scope if there is one.
-    Token { scope: Option<&'static str> },
+    /// Whoever shows one of our tokens, of these kinds, with this scope if there is one.
+    Token { kinds: &'static [OwnTokenKind], scope: Option<&'static str> },
     /// A package's uploader: the handler checks the token against what is uploaded, in the words of `PyPI`.
     Upload,
 }
@@ -44,6 +55,8 @@ pub enum Access {
 pub mod scope {
     /// Asking about other tokens (RFC 7662).
     pub const INTROSPECT: &str = "introspect";
+    /// Reporting leaked tokens as a GitLab.
+    pub const REPORT: &str = "report";
 }
 
 /// The method of a route.
@@ -254,6 +267,12 @@ impl Table {
         self.0.iter()
     }
 
+    /// Adds the document that describes these routes, and the page that shows it.
+    pub fn with_document(self) -> Self {
+        let routes = openapi::routes(&self);
+        self.and(routes)
+    }
+
     /// Checks what a table must hold to; done once before anything is served.
     ///
     /// # Errors
@@ -278,9 +297,12 @@ impl Table {
     /// The router: each handler behind its guard, all of them behind the edge.
     pub fn router(self, app: &App) -> Router {
         let mut router = Router::new();
-        for Route { path, access, page, handler, .. } in self.0 {
+        for Route { verb, path, access, page, handler, .. } in self.0 {
             let guard = Guard { app: app.clone(), access, page };
-            router = router.route(path, handler.route_layer(from_fn_with_state(guard, pass)));
+            let guarded = from_fn_with_state(guard, pass);
+            // A handler of every method leaves none to be refused before the guard.
+            let handler = if verb == Verb::Any { handler.layer(guarded) } else { handler.route_layer(guarded) };
+            router = router.route(path, handler);
         }
         edge::wrap(router, app)
     }

@@ -4,10 +4,13 @@
 //! listener closes, what is in flight is finished, the admin listener closes last. A request that has begun is only cut
 //! off when the time to drain is over.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
@@ -24,6 +27,10 @@ pub struct Listeners {
     pub public: TcpListener,
     pub admin: Option<TcpListener>,
 }
+
+/// Whose connection a request came by; an extension of every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// Longest time for the head of a request to arrive, the wait for a next request on an open connection included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,7 +80,10 @@ async fn listen(listener: TcpListener, routes: Router, closing: CancellationToke
             () = closing.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => drop(tokio::spawn(attend(stream, routes.clone(), connections.watcher()))),
+            Ok((stream, peer)) => {
+                let peer = Peer(peer.ip().to_canonical());
+                drop(tokio::spawn(attend(stream, peer, routes.clone(), connections.watcher())));
+            }
             Err(error) => {
                 // Mostly: no file descriptor left. Trying again at once would only burn the processor.
                 warn!(%error, "could not take a connection");
@@ -85,14 +95,19 @@ async fn listen(listener: TcpListener, routes: Router, closing: CancellationToke
     connections.shutdown().await;
 }
 
-async fn attend(stream: TcpStream, routes: Router, watcher: Watcher) {
+async fn attend(stream: TcpStream, peer: Peer, routes: Router, watcher: Watcher) {
     // An answer is one small packet: it must not wait for a second one.
     let _ = stream.set_nodelay(true);
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        routes.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(64 * 1_024)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        .serve_connection(TokioIo::new(stream), service);
     if watcher.watch(connection).await.is_err() {
         // The error's text may quote what was sent.
         debug!("a connection ended before its request did");

@@ -144,10 +144,8 @@ impl Refused {
                 problem(StatusCode::SERVICE_UNAVAILABLE).retry_after(*retry_after)
             }
             Self::Intake(Refusal::Unsigned) => problem(StatusCode::UNAUTHORIZED),
-            Self::NoBody(NoBody::Broken) => problem(StatusCode::BAD_REQUEST),
-            Self::NoBody(NoBody::Slow) => problem(StatusCode::REQUEST_TIMEOUT),
-            Self::NoBody(NoBody::TooLarge) => problem(StatusCode::PAYLOAD_TOO_LARGE),
-            Self::NoBody(NoBody::Busy) | Self::TimedOut => problem(StatusCode::SERVICE_UNAVAILABLE).retry_after(SOON),
+            Self::NoBody(no_body) => no_body.problem(),
+            Self::TimedOut => problem(StatusCode::SERVICE_UNAVAILABLE).retry_after(SOON),
         }
     }
 }

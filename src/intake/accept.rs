@@ -16,7 +16,9 @@ use zeroize::Zeroizing;
 use super::feedback::{Feedback, feedback, label_of};
 use super::origin;
 use super::payload::{self, Malformed, Record};
+use super::signature::BodyDigest;
 use super::{Intake, Refusal, Signed, UNAVAILABLE_FOR};
+use crate::clock::Timestamp;
 use crate::crash;
 use crate::id::DeliveryId;
 use crate::incident::{IssuerName, Label, Verdict};
@@ -50,10 +52,47 @@ impl Answer {
 }
 
 /// The records of a delivery and the distinct tokens they name.
-struct Sorted {
+pub(super) struct Sorted {
     records: Vec<Record>,
     contents: Vec<ReportContent>,
-    tokens: Vec<NewToken>,
+    pub tokens: Vec<NewToken>,
+}
+
+/// Whom a delivery is from.
+pub(super) struct From<'f> {
+    pub origin: &'f str,
+    pub key_id: &'f str,
+    pub digest: &'f BodyDigest,
+    pub received_at: Timestamp,
+}
+
+impl Sorted {
+    /// The delivery as it is stored, and its records as they were sent.
+    pub fn into_delivery(
+        self,
+        id: DeliveryId,
+        from: &From<'_>,
+        labels: &[Option<Label>],
+    ) -> (NewDelivery, Vec<Record>) {
+        count_reports(from.origin, &self);
+        let reports = self.records.iter().zip(self.contents).map(|(record, content)| {
+            let label = match content {
+                ReportContent::Token(index) => labels.get(index).copied().flatten(),
+                ReportContent::Malformed { .. } | ReportContent::Unrecognized => None,
+            };
+            NewReport { content, place: record.place(), label }
+        });
+        let delivery = NewDelivery {
+            id,
+            origin: from.origin.to_owned(),
+            key_id: from.key_id.to_owned(),
+            body_sha256: *from.digest.as_bytes(),
+            received_at: from.received_at,
+            reports: reports.collect(),
+            tokens: self.tokens,
+        };
+        (delivery, self.records)
+    }
 }
 
 /// Bodies above this size are parsed on a thread of their own, so that a large delivery delays no small one.
@@ -69,32 +108,16 @@ impl Intake {
         let delivery_id = DeliveryId::generate(received_at);
         let mut sorted = self.sort(body).await?;
         let labels = self.decide(&mut sorted.tokens, Instant::now() + entry.origin.decide_budget).await;
-        count_reports(&entry.origin.name, &sorted);
-
-        let reports = sorted.records.iter().zip(sorted.contents).map(|(record, content)| {
-            let label = match content {
-                ReportContent::Token(index) => labels.get(index).copied().flatten(),
-                ReportContent::Malformed { .. } | ReportContent::Unrecognized => None,
-            };
-            NewReport { content, place: record.place(), label }
-        });
-        let delivery = NewDelivery {
-            id: delivery_id,
-            origin: entry.origin.name.clone(),
-            key_id: key_id.as_str().to_owned(),
-            body_sha256: *digest.as_bytes(),
-            received_at,
-            tokens: sorted.tokens,
-            reports: reports.collect(),
-        };
+        let from = From { origin: &entry.origin.name, key_id: key_id.as_str(), digest: &digest, received_at };
+        let (delivery, records) = sorted.into_delivery(delivery_id, &from, &labels);
         let (replay, labels) = self.commit(delivery).await?;
         Ok(match entry.origin.feedback {
             origin::Feedback::Off => Answer::Acknowledged { replay },
-            origin::Feedback::On(form) => Answer::Feedback { labels: feedback(sorted.records, &labels, form), replay },
+            origin::Feedback::On(form) => Answer::Feedback { labels: feedback(records, &labels, form), replay },
         })
     }
 
-    async fn sort(&self, body: Zeroizing<Vec<u8>>) -> Result<Sorted, Refusal> {
+    pub(super) async fn sort(&self, body: Zeroizing<Vec<u8>>) -> Result<Sorted, Refusal> {
         let (recognizer, ring, max) = (Arc::clone(&self.recognizer), Arc::clone(&self.fingerprints), self.max_records);
         if body.len() <= LARGE_BODY {
             return sort(&body, &recognizer, &ring, max);
@@ -107,10 +130,10 @@ impl Intake {
 
     /// Asks the local issuers about their tokens, notes their verdicts, and gives the label of each token.
     async fn decide(&self, tokens: &mut [NewToken], deadline: Instant) -> Vec<Option<Label>> {
+        self.assign(tokens);
         let mut by_issuer: HashMap<IssuerName, (Arc<dyn Issuer>, Vec<usize>)> = HashMap::new();
-        for (index, token) in tokens.iter_mut().enumerate() {
+        for (index, token) in tokens.iter().enumerate() {
             let Some(issuer) = self.issuers.of_kind(&token.kind) else { continue };
-            token.issuer = Some(issuer.name().clone());
             if issuer.locality() == Locality::Local {
                 let group = by_issuer.entry(issuer.name().clone()).or_insert_with(|| (Arc::clone(issuer), Vec::new()));
                 group.1.push(index);
@@ -133,7 +156,14 @@ impl Intake {
         tokens.iter().map(|token| token.verdict.as_ref().and_then(label_of)).collect()
     }
 
-    async fn commit(&self, delivery: NewDelivery) -> Result<(Replay, Vec<Option<Label>>), Refusal> {
+    /// Notes who answers for each token.
+    pub(super) fn assign(&self, tokens: &mut [NewToken]) {
+        for token in tokens {
+            token.issuer = self.issuers.of_kind(&token.kind).map(|issuer| issuer.name().clone());
+        }
+    }
+
+    pub(super) async fn commit(&self, delivery: NewDelivery) -> Result<(Replay, Vec<Option<Label>>), Refusal> {
         let (id, origin, reports) = (delivery.id, delivery.origin.clone(), delivery.reports.len());
         crash::point("accept.before_store");
         let committed = self.store.accept(delivery).await;

@@ -15,6 +15,7 @@ mod key_list;
 mod key_ring;
 mod origin;
 mod payload;
+mod report;
 mod signature;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use feedback::Feedback as Labelled;
 pub use key_fetch::SetUpError;
 pub use origin::{Feedback, KeyEndpoint, Origin, TokenForm};
 pub use payload::BadPayload;
+pub use report::Reporter;
 pub use signature::{BadSignature, Base64Form, BodyDigest, InvalidKey, KeyId, PublicKey, Signature, verify};
 
 use crate::clock::{Clock, Timestamp};
@@ -190,6 +192,11 @@ impl Intake {
             });
         }
         while rings.join_next().await.is_some() {}
+    }
+
+    /// The kinds of token that somebody answers for.
+    pub fn claimed_kinds(&self) -> Vec<&str> {
+        self.issuers.kinds()
     }
 
     /// The origins whose deliveries could not be verified now.

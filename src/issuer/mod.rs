@@ -98,6 +98,13 @@ impl Issuers {
         self.by_kind.get(kind)
     }
 
+    /// The kinds that are claimed, in order.
+    pub fn kinds(&self) -> Vec<&str> {
+        let mut kinds: Vec<&str> = self.by_kind.keys().map(KindId::as_str).collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
     pub fn named(&self, name: &IssuerName) -> Option<&Arc<dyn Issuer>> {
         self.all.iter().find(|issuer| issuer.name() == name)
     }

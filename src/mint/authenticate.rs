@@ -17,7 +17,7 @@ use tracing::warn;
 
 use super::known::{Cache, Known};
 use super::usage::Uses;
-use super::{Settings, macaroon, text_sha256};
+use super::{Mint, Settings, macaroon, text_sha256};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{self, OwnToken, OwnTokenKind, OwnTokenState, Store, TokenOccasion};
 use crate::token::caveat::{Caveat, Context, Project, Publisher, violations};
@@ -142,6 +142,11 @@ impl Authenticator {
         let cache = Arc::new(Cache::new(settings.cache_for));
         let uses = Uses::new(store.clone());
         Self { store, settings: Arc::new(settings), clock, cache, uses, tasks: TaskTracker::new() }
+    }
+
+    /// What hands out the tokens that are known here.
+    pub fn mint(&self) -> Mint {
+        Mint::new(self.store.clone(), Settings::clone(&self.settings), self.clock.clone())
     }
 
     /// Reads the value of an `Authorization` header, `Bearer …` or `token …`, and checks its token.

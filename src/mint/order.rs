@@ -1,6 +1,7 @@
 //! Orders: what is asked for, by whom, and whether it may be handed out.
 
 use serde_json::{Value as Json, json};
+use zeroize::Zeroizing;
 
 use super::{Authenticated, Limits};
 use crate::clock::Timestamp;
@@ -90,6 +91,13 @@ pub enum Refused {
     TooMany,
     #[error("tokens cannot be handed out now")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Issued {
+    /// The secret as the text that is shown, once.
+    pub fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(String::from_utf8_lossy(self.secret.expose()).into_owned())
+    }
 }
 
 impl By {

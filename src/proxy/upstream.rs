@@ -15,6 +15,7 @@ use super::grant::GrantRule;
 use super::path::Canonical;
 use super::policy::{BadRule, Form, Rule};
 use crate::address::{self, PublicOnly};
+use crate::token::Secret;
 
 /// An upstream and the terms on which it is used.
 pub struct Upstream {
@@ -199,6 +200,11 @@ impl Upstream {
         let policy = self.policy(wanted)?;
         let known = policy.scopes.iter().all(|name| self.scopes.contains_key(name));
         if known { Ok(policy) } else { Err(BadPolicy::Scope) }
+    }
+
+    /// Whether a credential can be shown to this upstream.
+    pub fn takes(&self, credential: &Secret) -> bool {
+        self.credential.value(credential.expose()).is_some()
     }
 
     /// Whether the policy, by itself or by one of its scopes, opens this request.

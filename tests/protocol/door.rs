@@ -1,5 +1,6 @@
 //! A whole receiver on loopback: real HTTP, real key endpoint, SQLite in a folder that goes away, a clock moved by hand.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde_json::Value;
 use stanch::clock::{Clock, Timestamp};
 use stanch::http::{self, App};
-use stanch::incident::Incident;
+use stanch::incident::{EmailAddress, Incident};
 use stanch::intake::{Feedback, Intake, KeyEndpoint, Origin, Parts, TokenForm};
 use stanch::issuer::Issuers;
 use stanch::mint::{self, Authenticator};
+use stanch::proxy::Upstream;
 use stanch::recognize::Recognizer;
 use stanch::send::{Generator, KeyPair, KeyServer, Message, Signer};
 use stanch::store::{self, IncidentFilter, PageRequest, SealKey, SealRing, Store};
@@ -51,6 +53,8 @@ pub struct Plan {
     pub clock: Clock,
     pub folder: Arc<TempDir>,
     pub max_records: usize,
+    /// What stands behind the proxy, and whom openly made magic tokens belong to.
+    pub upstreams: (Vec<Upstream>, BTreeMap<String, EmailAddress>),
 }
 
 impl Door {
@@ -73,9 +77,10 @@ impl Door {
             clock: Clock::manual(Timestamp::from_millis(1_795_395_604_000)),
             folder: Arc::new(tempfile::tempdir().expect("a folder")),
             max_records: 10_000,
+            upstreams: (Vec::new(), BTreeMap::new()),
         };
         change(&mut plan);
-        let Plan { origins, settings, clock, folder, max_records } = plan;
+        let Plan { origins, settings, clock, folder, max_records, upstreams } = plan;
 
         let store = open_store(&folder, clock.clone()).await;
         let issuer = Arc::new(LocalIssuer::new());
@@ -102,7 +107,7 @@ impl Door {
             authenticator: Authenticator::new(store.clone(), mint::Settings::default(), clock.clone()),
             metrics: Metrics::install().expect("a recorder"),
         };
-        let app = App::new(settings, parts);
+        let app = App::new(settings, parts).with_upstreams(upstreams.0, upstreams.1);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let routes = http::router(&app);
@@ -132,6 +137,24 @@ impl Door {
 
     pub async fn request(&self, method: Method, path: &str, headers: HeaderMap) -> Response {
         self.client.request(method, self.url(path)).headers(headers).send().await.expect("an answer")
+    }
+
+    pub async fn json(&self, method: Method, path: &str, headers: HeaderMap, body: Option<Value>) -> Response {
+        let request = self.client.request(method, self.url(path)).headers(headers);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        request.send().await.expect("an answer")
+    }
+
+    pub async fn form(&self, path: &str, authorization: &str, form: String) -> Response {
+        let mut request = self.client.post(self.url(path)).body(form);
+        request = request.header("content-type", "application/x-www-form-urlencoded");
+        if !authorization.is_empty() {
+            request = request.header("authorization", authorization);
+        }
+        request.send().await.expect("an answer")
     }
 
     pub async fn get(&self, path: &str) -> Response {

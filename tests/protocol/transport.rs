@@ -229,7 +229,7 @@ async fn the_other_route_is_served_alike() {
 #[tokio::test]
 async fn no_route_redirects() {
     let door = Door::open().await;
-    for path in ["/webhooks/github/", "/_/secrets/disclose-token/", "/webhooks//github", "/WEBHOOKS/GITHUB", "/"] {
+    for path in ["/webhooks/github/", "/_/secrets/disclose-token/", "/webhooks//github", "/WEBHOOKS/GITHUB"] {
         let response = door.send_to(path, door.signer.message(report(&token(1)).into())).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         assert!(response.headers().get(LOCATION).is_none());

@@ -64,6 +64,22 @@ pub fn shown(headers: &HeaderMap) -> Result<Option<Shown>, Unclear> {
     Ok(Some(Shown { scheme, user, secret: Secret::new(std::mem::take(&mut *secret)) }))
 }
 
+/// As [`shown`], where a client may send its token as the whole value of `Authorization`, with no scheme before it.
+///
+/// # Errors
+/// When there are two and they are not the same.
+pub fn shown_or_bare(headers: &HeaderMap) -> Result<Option<Shown>, Unclear> {
+    if let Some(found) = shown(headers)? {
+        return Ok(Some(found));
+    }
+    let mut bare = headers.get_all(header::AUTHORIZATION).iter().map(|value| value.as_bytes().trim_ascii());
+    let Some(first) = bare.next().filter(|value| !value.is_empty() && !value.contains(&b' ')) else { return Ok(None) };
+    if bare.next().is_some() {
+        return Err(Unclear);
+    }
+    Ok(Some(Shown { scheme: Scheme::Token, user: None, secret: Secret::new(first.to_vec()) }))
+}
+
 struct Read {
     scheme: Scheme,
     user: Option<String>,
@@ -157,6 +173,17 @@ mod tests {
         }
         assert_eq!(of(&[("X-API-Key", "  ")]), Ok(None));
         assert_eq!(of(&[]), Ok(None));
+    }
+
+    #[test]
+    fn a_bare_token_is_read_where_that_is_the_custom() {
+        let bare = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))]);
+            shown_or_bare(&headers).expect("one at most").map(|found| found.secret.expose().to_vec())
+        };
+        assert_eq!(bare("foobar"), Some(b"foobar".to_vec()));
+        assert_eq!(bare("Bearer foobar"), Some(b"foobar".to_vec()));
+        assert_eq!((bare("Digest foobar"), bare("")), (None, None));
     }
 
     #[test]

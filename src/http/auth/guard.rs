@@ -1,19 +1,25 @@
 //! The guard before every route: lets through whom the route declared, and nobody else.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use std::sync::Arc;
 use tracing::warn;
 
-use super::{By, Caller, Operator, Refused, Scheme, Seen, Shown, Status, session, shown};
+use super::{
+    Authentication, By, Caller, Client, Manager, Operator, Refused, Scheme, Seen, Shown, Status, client, session,
+    shown, shown_or_bare,
+};
 use crate::http::App;
 use crate::http::route::{Access, scope};
-use crate::mint::{self, Refusal};
+use crate::mint::{self, Authenticated, Reason, Refusal};
 use crate::operator::Role;
-use crate::store::OwnToken;
+use crate::store::OwnTokenKind;
+use crate::token::Secret;
 
 /// One route's guard.
 #[derive(Clone)]
@@ -22,18 +28,6 @@ pub struct Guard {
     pub access: Access,
     /// Whether the route shows a page, so that nobody is sent to sign in rather than refused.
     pub page: bool,
-}
-
-/// What a token may be bound to of a request.
-struct Asked {
-    method: Method,
-    path: String,
-}
-
-impl Asked {
-    fn of(request: &Request) -> Self {
-        Self { method: request.method().clone(), path: request.uri().path().to_owned() }
-    }
 }
 
 /// Most bytes of a form that comes by a session.
@@ -46,7 +40,7 @@ pub async fn pass(State(guard): State<Guard>, mut request: Request, next: Next) 
         Ok(()) => next.run(request).await,
         Err(Refused::Missing) if guard.page && is_safe(request.method()) => session::to_sign_in(request.uri()),
         Err(refused) => {
-            if matches!(refused, Refused::Invalid(_) | Refused::Forbidden { .. } | Refused::Unclear) {
+            if matches!(refused, Refused::Invalid(_) | Refused::Unclear) {
                 seen.status = Status::Bad;
             }
             refused.response(guard.access)
@@ -68,21 +62,81 @@ impl Guard {
         match self.access {
             // What these take, their handlers prove over the body.
             Access::Form | Access::Holder | Access::Public | Access::Signed | Access::Upload => Ok(()),
-            Access::ApiKey => self.caller(request, seen, None).await,
-            Access::Client => self.caller(request, seen, Some(scope::INTROSPECT)).await,
-            Access::Token { scope } => self.caller(request, seen, scope).await,
+            Access::ApiKey => self.caller(request, seen, &OwnTokenKind::ALL, None).await,
+            Access::Client => self.caller(request, seen, DIRECT, Some(scope::INTROSPECT)).await,
+            Access::Magic => self.caller(request, seen, &[OwnTokenKind::Magic], None).await,
+            Access::Mint if self.app.is_minting_open() && self.credential(request)?.is_none() => Ok(()),
+            Access::Manage | Access::Mint => self.manager(request, seen, changes).await,
             Access::Operator(role) => self.operator(request, seen, role, changes).await,
+            Access::OptionalKey => self.optional(request, seen).await,
+            Access::Reporter => self.caller(request, seen, DIRECT, Some(scope::REPORT)).await,
+            Access::Token { kinds, scope } => self.caller(request, seen, kinds, scope).await,
         }
     }
 
-    async fn caller(&self, request: &mut Request, seen: &mut Seen, scope: Option<&'static str>) -> Result<(), Refused> {
-        let shown = shown(request.headers()).map_err(|_| Refused::Unclear)?.ok_or(Refused::Missing)?;
+    fn credential(&self, request: &Request) -> Result<Option<Shown>, Refused> {
+        let shown = match self.access {
+            Access::Magic | Access::Reporter => shown_or_bare(request.headers()),
+            _ => shown(request.headers()),
+        };
+        shown.map_err(|_| Refused::Unclear)
+    }
+
+    async fn caller(
+        &self,
+        request: &mut Request,
+        seen: &mut Seen,
+        kinds: &[OwnTokenKind],
+        scope: Option<&'static str>,
+    ) -> Result<(), Refused> {
+        let Some(shown) = self.credential(request)? else {
+            return if self.is_open(request)? { Ok(()) } else { Err(Refused::Missing) };
+        };
         let scheme = shown.scheme;
-        let token = self.look_up(Asked::of(request), &shown, seen).await?;
-        if let Some(scope) = scope.filter(|scope| !token.scopes.iter().any(|held| held == scope)) {
+        let found = self.look_up(Asked::of(&self.app, request), &shown, seen).await?;
+        if !kinds.contains(&found.kind()) {
+            return Err(Refused::WrongKind);
+        }
+        if let Some(scope) = scope.filter(|scope| !found.has_scope(scope)) {
             return Err(Refused::Forbidden { scope });
         }
-        request.extensions_mut().insert(Caller { token: Arc::new(token), scheme });
+        let secret = (self.access == Access::Magic).then(|| Arc::new(shown.secret));
+        request.extensions_mut().insert(Caller { shown: found, scheme, secret });
+        Ok(())
+    }
+
+    /// Whoever shows a good key is known, everybody else is not, and nobody is refused.
+    async fn optional(&self, request: &mut Request, seen: &mut Seen) -> Result<(), Refused> {
+        match self.caller(request, seen, &OwnTokenKind::ALL, None).await {
+            Err(Refused::Invalid(_) | Refused::Unclear) => {
+                seen.status = Status::Bad;
+                Ok(())
+            }
+            Err(Refused::Missing | Refused::Restricted) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn manager(&self, request: &mut Request, seen: &mut Seen, changes: bool) -> Result<(), Refused> {
+        if let Some(shown) = self.credential(request)? {
+            let found = self.look_up(Asked::of(&self.app, request), &shown, seen).await?;
+            if !DIRECT.contains(&found.kind()) {
+                return Err(Refused::WrongKind);
+            }
+            if !Role::of_scopes(&found.token().scopes).is_some_and(|role| role.allows(Role::Admin)) {
+                if !found.has_scope(mint::WRITE) {
+                    return Err(Refused::Forbidden { scope: mint::WRITE });
+                }
+                let owner_id = Some(found.token().owner_id);
+                let by = mint::By::Token(Box::new(found));
+                request.extensions_mut().insert(Manager { by, owner_id, operator: None });
+                return Ok(());
+            }
+        }
+        self.operator(request, seen, Role::Admin, changes).await?;
+        let operator = request.extensions().get::<Operator>().cloned().ok_or(Refused::Missing)?;
+        let by = mint::By::Operator(operator.name.clone());
+        request.extensions_mut().insert(Manager { by, owner_id: None, operator: Some(operator) });
         Ok(())
     }
 
@@ -93,13 +147,23 @@ impl Guard {
         needed: Role,
         changes: bool,
     ) -> Result<(), Refused> {
-        let found = match shown(request.headers()).map_err(|_| Refused::Unclear)? {
+        let found = match self.credential(request)? {
             Some(shown) => {
-                let token = self.look_up(Asked::of(request), &shown, seen).await?;
+                let found = self.look_up(Asked::of(&self.app, request), &shown, seen).await?;
+                if !DIRECT.contains(&found.kind()) {
+                    return Err(Refused::WrongKind);
+                }
+                let token = found.token();
                 let role = Role::of_scopes(&token.scopes).ok_or(Refused::Forbidden { scope: needed.scope() })?;
-                Operator { name: token.owner_name, role, by: By::Token(token.id) }
+                Operator { name: token.owner_name.clone(), role, by: By::Token(token.id) }
             }
-            None => session::operator(&self.app, request.headers()).await?.ok_or(Refused::Missing)?,
+            None => match session::operator(&self.app, request.headers()).await? {
+                Some(operator) => operator,
+                None if self.is_open(request)? => {
+                    Operator { name: "nobody".into(), role: Role::Admin, by: By::Nothing }
+                }
+                None => return Err(Refused::Missing),
+            },
         };
         if !found.role.allows(needed) {
             return Err(Refused::Forbidden { scope: needed.scope() });
@@ -111,35 +175,104 @@ impl Guard {
                 return Err(Refused::NotMeant);
             }
         }
-        seen.status = Status::Ok;
+        if !matches!(found.by, By::Nothing) {
+            seen.status = Status::Ok;
+        }
         request.extensions_mut().insert(found);
         Ok(())
     }
 
-    async fn look_up(&self, asked: Asked, shown: &Shown, seen: &mut Seen) -> Result<OwnToken, Refused> {
+    /// Whether nobody has to show anything here: in development, on this machine, and by its name. Any page that a
+    /// browser shows could otherwise reach us by a name of its own that leads here (DNS rebinding).
+    fn is_open(&self, request: &Request) -> Result<bool, Refused> {
+        if self.app.settings().authentication == Authentication::Required {
+            return Ok(false);
+        }
+        let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let fine = client::is_loopback(host) || self.app.settings().open_to_everybody;
+        if fine { Ok(true) } else { Err(Refused::CrossSite) }
+    }
+
+    async fn look_up(&self, asked: Asked, shown: &Shown, seen: &mut Seen) -> Result<Authenticated, Refused> {
         let scheme = shown.scheme;
+        let Asked { method, path, client } = asked;
         // Another user than `__token__` is a password of somebody; only a client's id may stand there.
         if shown.user.is_some() && self.access != Access::Client {
             return Err(Refused::Invalid(Scheme::Basic));
         }
-        let Asked { method, path } = asked;
-        let asked = mint::Request { method: Some(method.as_str()), path: Some(&path), ..mint::Request::default() };
-        match self.app.authenticator.authenticate(&shown.secret, &asked).await {
-            Ok(authenticated) => {
-                let token = authenticated.token().clone();
-                *seen = Seen { status: Status::Ok, token_id: Some(token.id) };
-                let is_itself = |user: &String| *user == token.id.to_string();
+        let asked = mint::Request {
+            method: Some(method.as_str()),
+            path: Some(&path),
+            address: Some(client.address),
+            ..mint::Request::default()
+        };
+        let found = check(&self.app, client, &shown.secret, &asked).await;
+        match found {
+            Ok(found) => {
+                *seen = Seen { status: Status::Ok, token_id: Some(found.token().id) };
+                let is_itself = |user: &String| *user == found.token().id.to_string();
                 if shown.user.as_ref().is_some_and(|user| !is_itself(user)) {
                     return Err(Refused::Invalid(scheme));
                 }
-                Ok(token)
+                Ok(found)
             }
-            Err(Refusal::Absent | Refusal::Invalid(_)) => Err(Refused::Invalid(scheme)),
-            Err(Refusal::Unavailable(failure)) => {
-                let failure: &(dyn std::error::Error + 'static) = &failure;
-                warn!(failure, "could not look up a token that was shown");
-                Err(Refused::Unavailable)
+            Err(NotKnown::Invalid(reason)) if reason.is_about_the_request() => Err(Refused::Restricted),
+            Err(NotKnown::Invalid(_)) => Err(Refused::Invalid(scheme)),
+            Err(NotKnown::Throttled { retry_after }) => Err(Refused::Throttled { retry_after }),
+            Err(NotKnown::Unavailable) => Err(Refused::Unavailable),
+        }
+    }
+}
+
+/// What a token may be bound to of a request.
+struct Asked {
+    method: Method,
+    path: String,
+    client: Client,
+}
+
+impl Asked {
+    fn of(app: &App, request: &Request) -> Self {
+        let client = Client::of(app, request.extensions(), request.headers());
+        Self { method: request.method().clone(), path: request.uri().path().to_owned(), client }
+    }
+}
+
+/// The kinds that people and services show to us directly. What is made to be handed on opens nothing of ours.
+const DIRECT: &[OwnTokenKind] = &[OwnTokenKind::Key, OwnTokenKind::Pat];
+
+/// A token was shown and is of no use.
+pub enum NotKnown {
+    Invalid(Reason),
+    /// The address has shown too many that were not.
+    Throttled {
+        retry_after: Duration,
+    },
+    Unavailable,
+}
+
+/// Checks a token that was shown, wherever it was shown. Failures of one address are counted, and too many of them end
+/// its tries before anything is looked up.
+pub async fn check(
+    app: &App,
+    client: Client,
+    secret: &Secret,
+    asked: &mint::Request<'_>,
+) -> Result<Authenticated, NotKnown> {
+    app.limits.may_try(client.address).map_err(|retry_after| NotKnown::Throttled { retry_after })?;
+    match app.authenticator.authenticate(secret, asked).await {
+        Ok(found) => Ok(found),
+        Err(Refusal::Absent) => Err(NotKnown::Invalid(Reason::Malformed)),
+        Err(Refusal::Invalid(reason)) => {
+            if !reason.is_about_the_request() {
+                app.limits.failed(client.address);
             }
+            Err(NotKnown::Invalid(reason))
+        }
+        Err(Refusal::Unavailable(failure)) => {
+            let failure: &(dyn std::error::Error + 'static) = &failure;
+            warn!(failure, "could not look up a token that was shown");
+            Err(NotKnown::Unavailable)
         }
     }
 }

@@ -4,32 +4,77 @@
 //! [`Caller`] or the [`Operator`] it was promised as an extractor, and a route that promised none has none. A
 //! credential is read in one place, refused in one place, and its use is one line of the log without its value.
 
+mod client;
 mod credential;
 mod guard;
 mod refused;
 pub mod session;
 
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, StatusCode};
 
-pub use credential::{Scheme, Shown, Unclear, shown};
-pub(super) use guard::{Guard, pass};
+pub use credential::{Scheme, Shown, Unclear, shown, shown_or_bare};
+pub(super) use guard::{Guard, NotKnown, check, pass};
 pub use refused::Refused;
 
-use super::Problem;
-use crate::id::TokenId;
+use super::{App, Peer, Problem};
+use crate::id::{OwnerId, TokenId};
+use crate::mint::{self, Authenticated};
 use crate::operator::Role;
 use crate::store::OwnToken;
+use crate::token::Secret;
+
+/// Whether credentials are asked for at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Authentication {
+    /// For development: whoever shows nothing may do everything, on this machine.
+    Disabled,
+    #[default]
+    Required,
+}
 
 /// Whose token was shown, at a route that asks for a token.
 #[derive(Clone)]
 pub struct Caller {
-    pub token: Arc<OwnToken>,
+    pub shown: Authenticated,
     pub scheme: Scheme,
+    /// The token itself, at the routes that send a request on: it must not go along.
+    pub secret: Option<Arc<Secret>>,
+}
+
+impl Caller {
+    pub fn token(&self) -> &OwnToken {
+        self.shown.token()
+    }
+}
+
+/// Who manages tokens: an operator everybody's, a token with `tokens:write` those of its owner.
+#[derive(Clone)]
+pub struct Manager {
+    pub by: mint::By,
+    /// Whose tokens they are; none for everybody's.
+    pub owner_id: Option<OwnerId>,
+    pub operator: Option<Operator>,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    pub address: IpAddr,
+}
+
+impl Client {
+    /// The peer, or whom a proxy that is believed names.
+    pub fn of(app: &App, extensions: &Extensions, headers: &HeaderMap) -> Self {
+        // A server in a test has no peer; it is asked from this machine.
+        let peer = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
+        Self { address: client::address(&app.settings().trusted_proxies, peer, headers) }
+    }
 }
 
 /// The person, or the person's program, that operates the service, at a route that asks for a role.
@@ -101,6 +146,30 @@ impl<S: Send + Sync> FromRequestParts<S> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(unpromised)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Manager {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(unpromised)
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Manager {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+impl FromRequestParts<App> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self::of(app, &parts.extensions, &parts.headers))
     }
 }
 

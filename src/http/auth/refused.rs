@@ -26,6 +26,8 @@ pub enum Refused {
     },
     Invalid(Scheme),
     Missing,
+    /// The credential is good, and its own restrictions keep it from this.
+    Restricted,
     /// Nobody has shown that this was meant: the token of our own form is missing.
     NotMeant,
     Throttled {
@@ -35,6 +37,8 @@ pub enum Refused {
     Unavailable,
     /// Two different credentials.
     Unclear,
+    /// A good token of a kind that is not for this.
+    WrongKind,
 }
 
 impl Refused {
@@ -48,6 +52,10 @@ impl Refused {
             Self::Forbidden { scope } => {
                 let refused = problem(StatusCode::FORBIDDEN, "the credential does not allow this").into_response();
                 challenged(refused, &format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))
+            }
+            Self::Restricted | Self::WrongKind => {
+                let refused = problem(StatusCode::FORBIDDEN, "the credential does not allow this").into_response();
+                challenged(refused, "Bearer error=\"insufficient_scope\"")
             }
             // These bodies are part of the contract of `X-API-Key`, to the letter.
             Self::Invalid(Scheme::ApiKey) => {

@@ -1,0 +1,123 @@
+//! What may happen to a token over HTTP: another name, less power, a pause, a successor, its end.
+
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::create::shown;
+use super::list::id_of;
+use super::view;
+use super::{problem_of, secret_answer};
+use crate::clock::Timestamp;
+use crate::http::auth::Manager;
+use crate::http::input::Json;
+use crate::http::{Access, App, Problem, Route};
+use crate::store::Narrowing;
+
+pub fn routes() -> [Route; 3] {
+    let token = || json!({ "type": "object", "properties": { "token": view::schema() } });
+    let words = || json!({ "type": "array", "items": { "type": "string" } });
+    let change = json!({
+        "type": "object",
+        "properties": {
+            "name": { "type": "string" },
+            "scopes": words(),
+            "projects": words(),
+            "organisations": words(),
+            "caveats": words(),
+            "expires_at": { "type": "string", "format": "date-time" },
+            "suspended": { "type": "boolean" },
+        },
+    });
+    let rotate =
+        json!({ "type": "object", "properties": { "overlap_seconds": { "type": "integer", "default": 86_400 } } });
+    [
+        Route::patch(
+            "/api/v1/tokens/{id}",
+            Access::Manage,
+            "Renames a token, takes power from it, sets it aside",
+            narrow,
+        )
+        .takes(change)
+        .gives(200, "The record as it is then", token())
+        .answers(409, "The token is dead, its name is taken, or it would get more than it has"),
+        Route::delete("/api/v1/tokens/{id}", Access::Manage, "Revokes a token for ever", revoke)
+            .answers(204, "It is dead, now or before"),
+        Route::post("/api/v1/tokens/{id}/rotate", Access::Manage, "Puts a new token in the place of one", rotated)
+            .takes(rotate)
+            .gives(201, "The successor and its secret", token())
+            .answers(409, "It is dead, or was rotated before"),
+    ]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    name: Option<String>,
+    scopes: Option<Vec<String>>,
+    projects: Option<Vec<String>>,
+    organisations: Option<Vec<String>>,
+    #[serde(default)]
+    caveats: Vec<String>,
+    expires_at: Option<String>,
+    suspended: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rotate {
+    overlap_seconds: Option<u32>,
+}
+
+impl Rotate {
+    /// How long the old token lives on: a day if nobody says so, a month at most.
+    pub fn overlap(&self) -> Duration {
+        Duration::from_secs(self.overlap_seconds.unwrap_or(86_400).min(30 * 86_400).into())
+    }
+}
+
+async fn narrow(
+    State(app): State<App>,
+    manager: Manager,
+    Path(id): Path<String>,
+    Json(change): Json<Change>,
+) -> Result<axum::Json<Value>, Problem> {
+    let id = id_of(&id)?;
+    let expires_at = change.expires_at.map(|text| {
+        let detail = "a time is written as RFC 3339 has it";
+        Timestamp::parse(&text).ok_or(Problem::new(StatusCode::BAD_REQUEST).detail(detail))
+    });
+    let narrowing = Narrowing {
+        name: change.name.map(|name| name.trim().to_owned()),
+        scopes: change.scopes,
+        projects: change.projects,
+        organisations: change.organisations,
+        caveats: change.caveats,
+        expires_at: expires_at.transpose()?,
+    };
+    if let Some(suspended) = change.suspended {
+        app.mint.suspend(id, suspended, &manager.by).await.map_err(problem_of)?;
+    }
+    let token = app.mint.narrow(id, narrowing, &manager.by).await.map_err(problem_of)?;
+    Ok(axum::Json(json!({ "token": view::token(&token, app.clock.now()) })))
+}
+
+async fn revoke(State(app): State<App>, manager: Manager, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    app.mint.revoke(id_of(&id)?, "revoked over the API", &manager.by).await.map_err(problem_of)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn rotated(
+    State(app): State<App>,
+    manager: Manager,
+    Path(id): Path<String>,
+    Json(rotate): Json<Rotate>,
+) -> Result<Response, Problem> {
+    app.limits.creation(&manager)?;
+    let issued = app.mint.rotate(id_of(&id)?, rotate.overlap(), &manager.by).await.map_err(problem_of)?;
+    Ok(secret_answer(StatusCode::CREATED, &shown(&issued, app.clock.now())))
+}

@@ -7,7 +7,7 @@ use super::sql::{Row, Session, Statement, binds};
 use super::{Error, Store, brake};
 use crate::clock::Timestamp;
 use crate::incident::IssuerName;
-use crate::incident::brake::{Ledger, Policy, Scope, Spent};
+use crate::incident::brake::{Cause, Ledger, Policy, Scope, Spent};
 
 /// One budget as it stands.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub(super) const WEEK_BEGINS: Duration = Duration::from_hours(8 * 24);
 
 static ON: Statement = Statement::new(
     "-- brake.on
-     SELECT scope, on_since, on_until
+     SELECT cause, issuer, origin, on_since, on_until
      FROM brakes
      WHERE on_since IS NOT NULL
        AND (on_until IS NULL OR on_until > $1)",
@@ -86,19 +86,11 @@ impl Store {
         let ledger = read(&mut session, policy, now).await?;
         let mut scopes: BTreeSet<Scope> = issuers.iter().cloned().map(Scope::Issuer).collect();
         scopes.insert(Scope::All);
-        let seen = ledger.spent.iter().map(|spent| &spent.issuer).chain(issuers);
-        for issuer in seen.cloned().collect::<BTreeSet<_>>() {
-            let origins = ledger.spent.iter().map(|spent| spent.origin.clone()).collect::<BTreeSet<_>>();
-            let shares = origins.into_iter().flat_map(|origin| {
-                [Some(issuer.clone()), None].map(|issuer| Scope::Origin { origin: origin.clone(), issuer })
-            });
-            let special = shares.chain([Scope::HighImpact(issuer.clone()), Scope::Issuer(issuer.clone())]);
-            scopes.extend(special.filter(|scope| on.contains_key(&scope.to_string())));
-        }
+        scopes.extend(on.keys().cloned());
         let budget = |scope: Scope| Budget {
             budget: policy.budget(&scope, &ledger.peaks),
             spent: ledger.spent(&scope),
-            on: on.get(&scope.to_string()).copied(),
+            on: on.get(&scope).copied(),
             scope,
         };
         Ok(scopes.into_iter().map(budget).collect())
@@ -107,7 +99,7 @@ impl Store {
 
 /// What was let pass, which brakes are on, and what the past week saw.
 pub(super) async fn read(session: &mut Session, policy: &Policy, now: Timestamp) -> Result<Ledger, Error> {
-    let on = brakes_on(session, now).await?.into_iter().map(|(scope, on)| (scope, on.until)).collect();
+    let on = brakes_on(session, now).await?.into_iter().map(|(scope, on)| (scope.to_string(), on.until)).collect();
     // A span counts for as long as any part of it lies in the window.
     let since = now.minus(policy.window).minus(brake::span(policy));
     let spent = session.all(&SPENT, binds![since]).await?;
@@ -124,12 +116,22 @@ pub(super) async fn read(session: &mut Session, policy: &Policy, now: Timestamp)
     Ok(Ledger { spent: spent.iter().map(read_spent).collect::<Result<_, _>>()?, on, peaks })
 }
 
-async fn brakes_on(session: &mut Session, now: Timestamp) -> Result<HashMap<String, On>, Error> {
+async fn brakes_on(session: &mut Session, now: Timestamp) -> Result<HashMap<Scope, On>, Error> {
     let rows = session.all(&ON, binds![now]).await?;
-    let on = |row: &Row| {
-        Ok((row.text("scope")?, On { since: row.time("on_since")?, until: row.optional_time("on_until")? }))
-    };
+    let on =
+        |row: &Row| Ok((read_scope(row)?, On { since: row.time("on_since")?, until: row.optional_time("on_until")? }));
     rows.iter().map(on).collect()
+}
+
+fn read_scope(row: &Row) -> Result<Scope, Error> {
+    let issuer = row.optional_text("issuer")?.as_deref().map(IssuerName::new);
+    Ok(match (row.parsed::<Cause>("cause")?, issuer, row.optional_text("origin")?) {
+        (Cause::All, ..) => Scope::All,
+        (Cause::HighImpact, Some(issuer), _) => Scope::HighImpact(issuer),
+        (Cause::Issuer, Some(issuer), _) => Scope::Issuer(issuer),
+        (Cause::Origin, issuer, Some(origin)) => Scope::Origin { origin, issuer },
+        (cause, ..) => return Err(Error::corrupt("cause", format!("no brake goes on for {cause} alone"))),
+    })
 }
 
 fn read_spent(row: &Row) -> Result<Spent, Error> {

@@ -91,6 +91,9 @@ on_both_databases! {
         let store = db.open().await.with_brake(policy());
         live(&store, &["e"], db.clock.now()).await;
         assert_eq!(states(&store).await, (3, 2), "on for an hour");
+        let budgets = store.budgets(&[]).await.expect("budgets");
+        let on: Vec<String> = budgets.iter().filter(|it| it.on.is_some()).map(|it| it.scope.to_string()).collect();
+        assert_eq!(on, ["issuer:builtin"], "shown although nothing was spent in this window");
         db.clock.advance(Duration::from_mins(41));
         live(&store, &["f"], db.clock.now()).await;
         assert_eq!(states(&store).await, (4, 2), "then with a fresh budget, and what was held stays held");

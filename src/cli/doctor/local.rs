@@ -11,7 +11,8 @@ use super::super::when;
 use super::finding::Finding;
 use crate::clock::Timestamp;
 use crate::config::{Config, Role};
-use crate::store::{self, IncidentFilter, PageRequest, Store};
+use crate::incident::brake::Mode;
+use crate::store::{self, IncidentFilter, PageRequest, Paused, Store};
 
 /// 2026-01-01: this program did not exist before.
 const BUILT_AFTER_MILLIS: i64 = 1_767_225_600_000;
@@ -122,6 +123,43 @@ pub async fn database(config: &Config, store: &anyhow::Result<Store>, now: Times
     findings
 }
 
+/// What people switched off, and may have forgotten.
+async fn switches(store: &Store, now: Timestamp) -> Result<Vec<Finding>, store::Error> {
+    let mut findings = Vec::new();
+    match store.brake().mode {
+        Mode::DryRun => {
+            let says = "this is a dry run: no token is revoked, nobody is mailed";
+            findings.push(Finding::warn("brake", says, "set `work.dry_run` to false when you have seen enough"));
+        }
+        Mode::Limited => {}
+        Mode::Unlimited => {
+            let says = "the brake is off: a forged flood of reports could revoke every token";
+            findings.push(Finding::warn("brake", says, "set `brake.enabled` to true, with budgets that fit"));
+        }
+    }
+    for budget in store.budgets(&[]).await?.iter().filter(|budget| budget.on.is_some()) {
+        let says = format!("the brake is on for {}: its live tokens are held", budget.scope);
+        findings.push(Finding::warn(
+            "brake",
+            says,
+            "see why with `stanch incident held`, then release or dismiss them",
+        ));
+    }
+    for pause in store.pauses().await? {
+        let what = match &pause.what {
+            Paused::Everything => "everything is".to_owned(),
+            Paused::Issuer(name) => format!("issuer {name} is"),
+        };
+        let says = format!("{what} paused since {}", when::both(pause.paused_at, now));
+        findings.push(Finding::warn(
+            "issuers",
+            says,
+            "see who and why with `stanch issuer list`; `stanch issuer resume`",
+        ));
+    }
+    Ok(findings)
+}
+
 async fn contents(store: &Store, now: Timestamp) -> Result<Vec<Finding>, store::Error> {
     let counts = store.incident_counts().await?;
     let count = |state: &str| counts.iter().filter(|(word, _)| word == state).map(|(_, count)| count).sum::<i64>();
@@ -132,9 +170,10 @@ async fn contents(store: &Store, now: Timestamp) -> Result<Vec<Finding>, store::
         findings.push(Finding::warn("incidents", format!("stuck until a person looks: {stuck}"), hint));
     }
     if held > 0 {
-        let hint = "look at them with `stanch incident list --state held`, then `stanch incident release ID`";
+        let hint = "see why with `stanch incident held`, then release or dismiss them";
         findings.push(Finding::warn("incidents", format!("held by the brake, tokens still alive: {held}"), hint));
     }
+    findings.extend(switches(store, now).await?);
     let oldest = store.queue_depth().await?.iter().filter_map(|depth| depth.oldest_due_at).min();
     if let Some(due_at) = oldest.filter(|at| now.since(*at) > IDLE_FOR) {
         let says = format!("work is due since {}", when::both(due_at, now));

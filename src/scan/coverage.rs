@@ -38,8 +38,6 @@ pub enum Gap {
     Excluded,
     /// The commits of a git repository, beside the files of its work tree.
     History,
-    /// A history whose archives were not opened.
-    HistoryAsText,
     /// Files of which git holds a pointer only, that were not asked for.
     LfsPointer,
     Link,
@@ -66,7 +64,6 @@ impl Gap {
             Self::Encrypted => "encrypted archive member",
             Self::Excluded => "excluded",
             Self::History => "git history not read",
-            Self::HistoryAsText => "git history read as it stands, archives not opened",
             Self::LfsPointer => "LFS pointer, its content not asked for",
             Self::Link => "symbolic link not followed",
             Self::NotRegular => "not a regular file",

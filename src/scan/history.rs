@@ -7,7 +7,7 @@
 //! Two things must stay true. A repository whose history was not read is a gap, unless the plan leaves it out. And a
 //! tree leads nowhere: a `.git` file is followed to another repository only from the folder that was named.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +17,13 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
+use super::blobs::Blobs;
 use super::coverage::{Coverage, Gap};
 use super::engine::{Found, Texts};
 use super::finding::Finding;
 use super::git::{self, Places, Reader, Store};
 use super::incremental::Visit;
-use super::lines::Lines;
+use super::lines::{Lines, Position};
 use super::plan::{History, Plan, Unreachable};
 use super::provenance::{Commit, Provenance, Source};
 use super::read::{Harvest, Shared, slashed};
@@ -34,8 +35,9 @@ use crate::token::FindingId;
 
 /// Scans the repositories that were met in the tree at `root`.
 pub fn scan(root: &Path, repositories: &[Repository], shared: &Shared<'_>, harvest: &mut Harvest) {
-    let mut read = HashSet::new();
+    let mut read = HashMap::new();
     let mut past = Vec::new();
+    let mut submodules = BTreeMap::new();
     for repository in repositories {
         let shown = match repository {
             Repository::Here(path) | Repository::Elsewhere(path) => inert(&slashed(path), 300),
@@ -45,15 +47,18 @@ pub fn scan(root: &Path, repositories: &[Repository], shared: &Shared<'_>, harve
             continue;
         }
         match open(root, repository) {
-            Ok(Some(opened)) if read.insert(opened.objects.clone()) => {
-                if opened.visit(shared, harvest, &mut past).is_err() {
-                    harvest.coverage.gaps.add(Gap::History, &shown);
+            Ok(Some(opened)) if !read.contains_key(&opened.objects) => {
+                match opened.visit(shared, harvest, &mut past) {
+                    Ok(named) => submodules.extend(named),
+                    Err(_) => harvest.coverage.gaps.add(Gap::History, &shown),
                 }
+                read.insert(opened.objects.clone(), opened);
             }
             Ok(_) => {}
             Err(_) => harvest.coverage.gaps.add(Gap::History, &shown),
         }
     }
+    note_unread(submodules, read.values(), shared.plan, &mut harvest.coverage);
     tell_once(&mut harvest.findings, past, &mut harvest.inline);
 }
 
@@ -64,11 +69,43 @@ pub fn scan_fetched(path: &Path, name: &str, shared: &Shared<'_>, harvest: &mut 
         Some(Opened { path: path.to_owned(), prefix: PathBuf::from(name), own: name.to_owned(), objects })
     });
     let mut past = Vec::new();
-    if opened.is_none_or(|opened| opened.visit(shared, harvest, &mut past).is_err()) {
-        harvest.coverage.gaps.add(Gap::History, &inert(name, 300));
+    match opened.map(|opened| opened.visit(shared, harvest, &mut past)) {
+        Some(Ok(submodules)) => note_unread(submodules, [].into_iter(), shared.plan, &mut harvest.coverage),
+        _ => harvest.coverage.gaps.add(Gap::History, &inert(name, 300)),
     }
     tell_once(&mut harvest.findings, past, &mut harvest.inline);
 }
+
+/// Submodules are read if a repository that was read has their commits: the checked-out submodule of a work tree.
+fn note_unread<'o>(
+    mut submodules: BTreeMap<git::ObjectId, String>,
+    read: impl Iterator<Item = &'o Opened>,
+    plan: &Plan,
+    coverage: &mut Coverage,
+) {
+    for repository in read {
+        if submodules.is_empty() {
+            return;
+        }
+        let mut known = git::Gaps::default();
+        let store = Places::find(&repository.path, &mut known).and_then(|places| Store::open(&places, &mut known));
+        if let Ok(store) = store {
+            submodules.retain(|id, _| store.slot(id.as_bytes()).is_none());
+        }
+    }
+    let mut gaps = git::Gaps::default();
+    for name in names(&submodules) {
+        gaps.add(git::Gap::Submodule, || name.clone());
+    }
+    coverage.add_git(&gaps, plan);
+}
+
+fn names(submodules: &Submodules) -> BTreeSet<&String> {
+    submodules.values().collect()
+}
+
+/// Commits of other repositories, and their names.
+type Submodules = BTreeMap<git::ObjectId, String>;
 
 /// A repository, ready to be read.
 struct Opened {
@@ -112,30 +149,44 @@ fn parent(path: &Path) -> PathBuf {
 
 impl Opened {
     /// Reads the history, or what is new in it.
-    fn visit(&self, shared: &Shared<'_>, harvest: &mut Harvest, past: &mut Vec<Past>) -> Result<(), git::Error> {
-        let Some(state) = &shared.plan.state else { return self.scan(shared, &mut harvest.coverage, past) };
+    fn visit(
+        &self,
+        shared: &Shared<'_>,
+        harvest: &mut Harvest,
+        past: &mut Vec<Past>,
+    ) -> Result<Submodules, git::Error> {
+        let Some(state) = &shared.plan.state else { return self.scan(shared, harvest, past) };
         let places = Places::find(&self.path, &mut git::Gaps::default())?;
         let visit = Visit::begin(&places);
         let from = past.len();
-        let mut coverage = Coverage::default();
+        let mut submodules = Submodules::new();
+        let coverage;
         if let Some(mut new) = visit.read_new(state, places, &self.prefix, shared) {
             let found = std::mem::take(&mut new.findings);
             past.extend(found.into_iter().map(|finding| Past { finding, is_suppressed: false }));
             coverage = std::mem::take(&mut new.coverage);
             harvest.merge(new);
         } else {
-            self.scan(shared, &mut coverage, past)?;
+            let mut all = Harvest::default();
+            submodules = self.scan(shared, &mut all, past)?;
+            coverage = std::mem::take(&mut all.coverage);
+            harvest.merge(all);
         }
         let told = past[from..].iter().filter(|one| !one.is_suppressed).map(|one| &one.finding.id);
-        harvest.pending.push(visit.end(&coverage.gaps, told));
+        // The next scan does not see them again, and must not forget them.
+        let mut lasting = coverage.gaps.clone();
+        lasting.add_many(git::Gap::Submodule.name(), names(&submodules).len() as u64, None);
+        harvest.pending.push(visit.end(&lasting, told));
         harvest.coverage.merge(coverage);
-        Ok(())
+        Ok(submodules)
     }
 
-    fn scan(&self, shared: &Shared<'_>, coverage: &mut Coverage, past: &mut Vec<Past>) -> Result<(), git::Error> {
+    fn scan(&self, shared: &Shared<'_>, harvest: &mut Harvest, past: &mut Vec<Past>) -> Result<Submodules, git::Error> {
+        let Harvest { coverage, inline, .. } = harvest;
         let plan = shared.plan;
         let options = git::Options {
-            max_object_bytes: plan.max_object(),
+            max_object_bytes: plan.max_file_size.unwrap_or(u64::MAX),
+            held_bytes: plan.max_object(),
             threads: plan.workers(),
             selection: match plan.unreachable {
                 Unreachable::Counted => git::Selection::Reachable,
@@ -143,25 +194,32 @@ impl Opened {
             },
             progress: Arc::clone(&plan.progress),
         };
-        let detector = Texts::new(shared.scanner);
-        let mut hits = Vec::new();
-        let read = until(shared.until, |stop| {
-            git::scan_repository(&self.path, &detector, &options, stop, &mut |hit| hits.push(hit))
-        })?;
+        let detector = match plan.archives.depth {
+            0 => Texts::new(shared.scanner),
+            _ => Texts::beside_archives(shared.scanner),
+        };
+        let blobs = Blobs::new(shared);
+        let read = until(shared.until, |stop| git::scan_repository(&self.path, &detector, &blobs, &options, stop))?;
+        let git::Scanned { findings: hits, opened, coverage: read } = read;
         add(coverage, &read, plan, &self.own);
-        if hits.is_empty() {
-            return Ok(());
+        coverage.merge(blobs.into_read());
+        if hits.is_empty() && opened.is_empty() {
+            return Ok(read.submodules);
         }
         let mut known = git::Gaps::default();
         let store = Store::open(&Places::find(&self.path, &mut known)?, &mut known)?;
-        let mut teller = Teller { repository: self, shared, reader: Reader::new(&store, options.max_object_bytes) };
+        let mut teller = Teller { repository: self, shared, reader: Reader::new(&store, MAX_SHOWN), inline: 0 };
         for hits in hits.chunk_by(|one, two| one.object == two.object) {
             match teller.findings(hits) {
                 Ok(told) => past.extend(told),
                 Err(gap) => coverage.gaps.add_many(gap.name(), 1, [hits[0].object.to_string()]),
             }
         }
-        Ok(())
+        for blob in opened {
+            teller.open(blob, coverage, past);
+        }
+        *inline += teller.inline;
+        Ok(read.submodules)
     }
 
     fn is_excluded(&self, path: &Path, plan: &Plan) -> bool {
@@ -184,7 +242,12 @@ struct Teller<'r, 's> {
     repository: &'r Opened,
     shared: &'r Shared<'r>,
     reader: Reader<'s>,
+    /// Findings that a comment inside of an archive suppressed.
+    inline: u64,
 }
+
+/// Larger objects are read as streams, and have no hits of their own.
+const MAX_SHOWN: u64 = 1 << 30;
 
 impl Teller<'_, '_> {
     /// The findings of one object.
@@ -199,38 +262,76 @@ impl Teller<'_, '_> {
         let mut sightings = hits.iter().map(|hit| sighting(hit, &object.text)).collect::<Option<Vec<_>>>();
         let sightings = sightings.as_mut().ok_or(git::Gap::Damaged)?;
         text::settle(sightings);
-        let provenance = Provenance {
-            path: path.map_or_else(|| self.repository.own.clone(), |path| slashed(&self.repository.prefix.join(path))),
-            members: Vec::new(),
-            source: Source::Git(Box::new(self.commit(first))),
-        };
+        let provenance = self.provenance(&first.object, first.kind, first.provenance.as_ref());
         let mut lines = Lines::default();
         let mut past = Vec::new();
         for sighting in sightings.iter().filter(|sighting| sighting.confidence >= plan.min_confidence) {
             let (start, end) = (sighting.range.start, sighting.range.end);
-            let finding = Finding::new(
-                sighting,
-                start as u64,
-                lines.position(&object.text, start),
-                provenance.clone(),
-                plan.secrets,
-                &plan.recognizer,
-                self.shared.now,
-            );
+            let (mut provenance, mut offset) = (provenance.clone(), start as u64);
+            let position = match first.kind {
+                git::ObjectKind::Tree => {
+                    let name = git::name_around(&object.text, start, &first.object).ok_or(git::Gap::Damaged)?;
+                    let folder = path.unwrap_or_default();
+                    let whole = self.repository.prefix.join(folder).join(&*String::from_utf8_lossy(name));
+                    if self.repository.is_excluded(&Path::new(folder).join(&*String::from_utf8_lossy(name)), plan) {
+                        continue;
+                    }
+                    provenance.path = plan.recognizer.withhold(&slashed(&whole), &mut Scratch::new()).into_owned();
+                    offset = 0;
+                    Position { line: 1, column: 1 }
+                }
+                _ => lines.position(&object.text, start),
+            };
+            let finding =
+                Finding::new(sighting, offset, position, provenance, plan.secrets, &plan.recognizer, self.shared.now);
             let is_suppressed = plan.inline.suppresses(&object.text, start, end);
             past.extend(finding.map(|finding| Past { finding, is_suppressed }));
         }
         Ok(past)
     }
 
-    fn commit(&mut self, hit: &git::Finding<Found>) -> Commit {
-        let mut commit =
-            Commit { object: hit.object.to_string(), object_kind: hit.kind.name().into(), ..Commit::default() };
-        let Some(first) = &hit.provenance else { return commit };
+    /// The findings and gaps of a blob that was opened.
+    fn open(&mut self, blob: git::Opened<Harvest>, coverage: &mut Coverage, past: &mut Vec<Past>) {
+        let git::Opened { object, mut told, provenance } = blob;
+        let path = provenance.as_ref().and_then(|first| first.path.as_deref());
+        if path.is_some_and(|path| self.repository.is_excluded(Path::new(path), self.shared.plan)) {
+            return;
+        }
+        let place = self.provenance(&object, git::ObjectKind::Blob, provenance.as_ref());
+        told.place_at(&object, &place);
+        coverage.merge(told.coverage);
+        let is_told = provenance.is_some() || self.shared.plan.unreachable == Unreachable::Told;
+        if !is_told {
+            let unreachable = Gap::Unreachable.name();
+            let own = inert(&self.repository.own, 300);
+            coverage.skipped.add_many(unreachable, told.findings.len() as u64, [own]);
+            return;
+        }
+        past.extend(told.findings.into_iter().map(|finding| Past { finding, is_suppressed: false }));
+        self.inline += told.inline;
+    }
+
+    fn provenance(
+        &mut self,
+        object: &git::ObjectId,
+        kind: git::ObjectKind,
+        first: Option<&git::Provenance>,
+    ) -> Provenance {
+        let path = first.and_then(|first| first.path.as_deref());
+        Provenance {
+            path: path.map_or_else(|| self.repository.own.clone(), |path| slashed(&self.repository.prefix.join(path))),
+            members: Vec::new(),
+            source: Source::Git(Box::new(self.commit(object, kind, first))),
+        }
+    }
+
+    fn commit(&mut self, object: &git::ObjectId, kind: git::ObjectKind, first: Option<&git::Provenance>) -> Commit {
+        let mut commit = Commit { object: object.to_string(), object_kind: kind.name().into(), ..Commit::default() };
+        let Some(first) = first else { return commit };
         commit.id = first.commit.map(|id| id.to_string()).unwrap_or_default();
         commit.authored_at = first.author.as_ref().map(|author| author.wrote_at);
         // What a tag names by itself is in no commit; a tag says who made it.
-        let Ok(named_by) = self.reader.read(&first.commit.unwrap_or(hit.object)) else { return commit };
+        let Ok(named_by) = self.reader.read(&first.commit.unwrap_or(*object)) else { return commit };
         if named_by.kind == git::ObjectKind::Blob {
             return commit;
         }
@@ -282,7 +383,6 @@ fn add(coverage: &mut Coverage, read: &git::Coverage, plan: &Plan, own: &str) {
     }
     coverage.bytes += read.blobs.bytes + read.commits.bytes + read.tags.bytes;
     coverage.add_git(&read.gaps, plan);
-    coverage.skipped.add(Gap::HistoryAsText, &inert(own, 300));
     let unreachable = Gap::Unreachable.name();
     coverage.skipped.add_many(unreachable, read.unreachable_hits, [inert(own, 300)]);
 }
@@ -290,15 +390,16 @@ fn add(coverage: &mut Coverage, read: &git::Coverage, plan: &Plan, own: &str) {
 /// Puts the findings of the past to those of the files: each token once for each path.
 fn tell_once(findings: &mut Vec<Finding>, past: Vec<Past>, inline: &mut u64) {
     let mut files: HashMap<(FindingId, String), Vec<usize>> = HashMap::new();
-    for (at, finding) in findings.iter().enumerate().filter(|(_, finding)| finding.provenance.members.is_empty()) {
-        files.entry((finding.id.clone(), finding.provenance.path.clone())).or_default().push(at);
+    for (at, finding) in findings.iter().enumerate() {
+        files.entry((finding.id.clone(), finding.provenance.shown())).or_default().push(at);
     }
     let mut told = HashSet::new();
     // The oldest first, as the repository was read.
     for Past { finding, is_suppressed } in past {
-        let key = (finding.id.clone(), finding.provenance.path.clone());
+        let key = (finding.id.clone(), finding.provenance.shown());
         // What has no path is told for each object that has it.
-        let object = finding.provenance.commit().filter(|commit| commit.object_kind != "blob" || commit.id.is_empty());
+        let is_path = |commit: &Commit| matches!(&*commit.object_kind, "blob" | "tree") && !commit.id.is_empty();
+        let object = finding.provenance.commit().filter(|commit| !is_path(commit));
         let object = object.map(|commit| commit.object.clone());
         if is_suppressed {
             *inline += 1;

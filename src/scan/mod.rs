@@ -14,6 +14,7 @@
 mod archive;
 mod asked;
 mod authorship;
+mod blobs;
 mod changes;
 mod coverage;
 mod decode;

@@ -82,7 +82,8 @@ impl Plan {
 }
 
 impl Plan {
-    /// Objects of a history larger than this are not read. A worker may hold an object, its base, and theirs.
+    /// Objects larger than this are not held beside others: the scan of a whole history reads them afterwards, that of
+    /// a range not at all. A worker may hold an object, its base, and theirs.
     pub fn max_object(&self) -> u64 {
         let share = self.memory.map(|bytes| (bytes / (HELD * self.workers() as u64)).max(MIN_OBJECT));
         self.max_file_size.unwrap_or(MAX_OBJECT).min(share.unwrap_or(u64::MAX))

@@ -90,6 +90,8 @@ pub fn slashed(path: &Path) -> String {
 /// Bytes to be read, and what else can be done with them.
 enum Input<'i> {
     File(&'i mut File),
+    /// A stream of known length.
+    Sized(&'i mut dyn Read, u64),
     Stream(&'i mut dyn Read),
 }
 
@@ -97,7 +99,7 @@ impl Read for Input<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::File(file) => file.read(buffer),
-            Self::Stream(stream) => stream.read(buffer),
+            Self::Sized(stream, _) | Self::Stream(stream) => stream.read(buffer),
         }
     }
 }
@@ -144,6 +146,11 @@ impl<'p> Worker<'p> {
     pub fn stream(&mut self, stream: &mut dyn Read, provenance: &Provenance) {
         self.harvest.coverage.files += 1;
         self.input(Input::Stream(stream), Place::Root(provenance), 0, None);
+    }
+
+    /// Scans a blob of a repository.
+    pub fn object(&mut self, bytes: &mut dyn Read, size: u64, provenance: &Provenance) {
+        self.input(Input::Sized(bytes, size), Place::Root(provenance), 0, None);
     }
 
     pub fn gap(&mut self, gap: Gap, place: &Place<'_>) {
@@ -246,6 +253,7 @@ impl<'p> Worker<'p> {
         } else {
             let size = match input {
                 Input::File(file) => file.metadata().ok().map(|about| about.len()).filter(|len| *len > 0),
+                Input::Sized(_, size) => Some(*size),
                 Input::Stream(_) => None,
             };
             own = Budget::new(&self.shared.plan.archives, size);
@@ -259,7 +267,7 @@ impl<'p> Worker<'p> {
             _ if all => Bytes::Memory(head),
             Input::File(file) if format == Format::Zip => Bytes::Seekable(*file),
             Input::File(file) => Bytes::Stream(head, *file),
-            Input::Stream(stream) => Bytes::Stream(head, *stream),
+            Input::Sized(stream, _) | Input::Stream(stream) => Bytes::Stream(head, *stream),
         };
         let mut members = 0;
         let damaged = self.damaged;

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use stanch::recognize::Recognizer;
 use stanch::scan::TextScanner;
 use stanch::scan::engine::Texts;
-use stanch::scan::git::{Gap, Options, scan_repository};
+use stanch::scan::git::{Closed, Gap, Options, scan_repository};
 
 use crate::repo::{Repo, lines, scan, token};
 
@@ -137,6 +137,6 @@ fn a_scan_that_is_stopped_says_so() {
     let scanner = TextScanner::new(Recognizer::builtin().into(), 3);
     let stop = AtomicBool::new(true);
     let options = Options::default();
-    let coverage = scan_repository(&repo.path, &Texts::new(&scanner), &options, &stop, &mut |_| {}).unwrap();
+    let coverage = scan_repository(&repo.path, &Texts::new(&scanner), &Closed, &options, &stop).unwrap().coverage;
     assert!(coverage.gaps.count(Gap::Stopped) > 30, "{coverage:?}");
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use stanch::recognize::Recognizer;
 use stanch::scan::TextScanner;
 use stanch::scan::engine::{Detector as _, Found, Texts};
-use stanch::scan::git::{Coverage, Error, Finding, Options, Selection, scan_repository};
+use stanch::scan::git::{Closed, Coverage, Error, Finding, Options, Selection, scan_repository};
 use tempfile::TempDir;
 
 pub struct Repo {
@@ -176,11 +176,9 @@ impl Scanned {
 
 pub fn try_scan(path: &Path, options: &Options) -> Result<Scanned, Error> {
     let scanner = scanner();
-    let mut findings = Vec::new();
     let never = AtomicBool::new(false);
-    let coverage =
-        scan_repository(path, &Texts::new(&scanner), options, &never, &mut |finding| findings.push(finding))?;
-    Ok(Scanned { findings, coverage })
+    let all = scan_repository(path, &Texts::new(&scanner), &Closed, options, &never)?;
+    Ok(Scanned { findings: all.findings, coverage: all.coverage })
 }
 
 pub fn scan(path: &Path, options: &Options) -> Scanned {

@@ -9,6 +9,7 @@ mod history;
 mod hooks;
 mod hostile;
 mod incremental;
+mod past;
 mod planted;
 mod ranges;
 mod repo;

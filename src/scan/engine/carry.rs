@@ -14,6 +14,13 @@ pub struct Hit<F> {
     pub found: F,
 }
 
+impl<F> Hit<F> {
+    /// A hit that is never carried to another text.
+    pub fn alone(start: usize, end: usize, found: F) -> Self {
+        Self { start, end, field: NOWHERE, found }
+    }
+}
+
 /// What is remembered of a text for the texts made from it.
 #[derive(Clone, Debug)]
 pub struct Marks<F> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ObjectKind;
+use super::{ObjectId, ObjectKind};
 
 /// What a scan of a repository has read.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Coverage {
     pub whole_bytes: u64,
     /// Hits in objects that no reference leads to; they are reported on demand only.
     pub unreachable_hits: u64,
+    /// Commits of other repositories that stand in trees, and under which name: not read, unless those are read too.
+    pub submodules: BTreeMap<ObjectId, String>,
     pub gaps: Gaps,
 }
 

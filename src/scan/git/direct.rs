@@ -16,7 +16,7 @@ use super::discover::{Places, files_ending};
 use super::inflate::Inflater;
 use super::loose::{self, Loose, regular_file};
 use super::pack::{EntryKind, most_stored, parse_entry};
-use super::store::Object;
+use super::reader::Object;
 use super::{Gap, Gaps, HashKind, ObjectId, delta};
 use crate::scan::engine::Edit;
 

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::aside::{Aside, Opened, Opener};
 use super::discover::Places;
 use super::forest::Forest;
 use super::lineage::{Lineage, Targets};
 use super::objects::{Found, Graph, ObjectHits, Search};
+use super::reader::Reader;
 use super::refs;
-use super::store::{Reader, Store};
+use super::store::Store;
 use super::walk::{Failed, Harvest, Limits, walk, walk_alone};
 use super::{Coverage, Error, Gap, ObjectId, ObjectKind};
 use crate::scan::Progress;
@@ -23,6 +25,8 @@ pub use super::lineage::Provenance;
 pub struct Options {
     /// Larger objects are not read, and are counted.
     pub max_object_bytes: u64,
+    /// Larger objects are not held in memory while others are read; see `aside`.
+    pub held_bytes: u64,
     /// Worker threads.
     pub threads: usize,
     pub selection: Selection,
@@ -42,7 +46,8 @@ pub enum Selection {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            max_object_bytes: 64 << 20,
+            max_object_bytes: u64::MAX,
+            held_bytes: 64 << 20,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             selection: Selection::Reachable,
             progress: Arc::default(),
@@ -63,26 +68,39 @@ pub struct Finding<F> {
     pub provenance: Option<Provenance>,
 }
 
-/// Scans all objects of the repository at `path`, and hands over what was found: oldest commit first, the same
-/// order every time. `stop` ends it early.
+/// What a scan of a repository has found and read.
+#[derive(Debug)]
+pub struct Scanned<F, T> {
+    /// Oldest commit first, the same order every time.
+    pub findings: Vec<Finding<F>>,
+    /// What an [`Opener`] has told, in the same order.
+    pub opened: Vec<Opened<T>>,
+    pub coverage: Coverage,
+}
+
+/// Scans all objects of the repository at `path`. `stop` ends it early.
 ///
 /// # Errors
 /// There is no repository, or not one that can be read at all. Anything less is a gap in the coverage.
-pub fn scan_repository<D: Detector>(
+pub fn scan_repository<D: Detector, O: Opener>(
     path: &Path,
     detector: &D,
+    opener: &O,
     options: &Options,
     stop: &AtomicBool,
-    sink: &mut dyn FnMut(Finding<D::Found>),
-) -> Result<Coverage, Error> {
+) -> Result<Scanned<D::Found, O::Told>, Error> {
     let mut coverage = Coverage::default();
     let places = Places::find(path, &mut coverage.gaps)?;
     let store = Store::open(&places, &mut coverage.gaps)?;
     let progress = &*options.progress;
     progress.expect_objects(u64::from(store.slot_count()));
-    let limits = Limits { object_bytes: options.max_object_bytes, threads: options.threads, stop, progress };
+    let held = options.held_bytes.min(options.max_object_bytes);
+    let limits = Limits { object_bytes: held, threads: options.threads, stop, progress };
+    let takes = |head: &[u8]| opener.takes(head);
+    let search = Search { store: &store, detector, takes: &takes };
+    let aside = Aside { store: &store, search: &search, opener, options, limits };
     let mut found = Findings::default();
-    found.read_all(&store, detector, limits, &mut coverage);
+    found.read_all(&aside, &mut coverage);
 
     let tips = refs::tips(&places, &mut coverage.gaps);
     let shallow: HashSet<ObjectId> = refs::shallow(&places).into_iter().collect();
@@ -95,55 +113,73 @@ pub fn scan_repository<D: Detector>(
     let limits = Limits { progress: &again, ..limits };
     let lineage = found.needs_lineage(&store).then(|| found.lineage(&store, &tips, limits));
     found.count_missing(&store, &shallow, lineage.as_ref(), &mut coverage.gaps);
+    let (mut findings, mut told) = (Vec::new(), Vec::new());
     if let Some(lineage) = lineage {
         // Without references nothing is known to be unreachable.
         let all = options.selection == Selection::All || places.has_reftable;
-        found.report(&store, &lineage, all, limits, &mut coverage, sink);
+        told = found.tell_opened(&store, &lineage, limits);
+        findings = found.report(&store, &lineage, all, limits, &mut coverage);
     }
-    Ok(coverage)
+    Ok(Scanned { findings, opened: told, coverage })
 }
 
 /// What the workers have brought back.
-struct Findings<F> {
+struct Findings<F, T> {
     hits: Vec<ObjectHits<F>>,
+    /// Blobs set aside, and what was told of them.
+    aside: Vec<u32>,
+    opened: Vec<(u32, T)>,
     graph: Graph,
     missing: HashMap<ObjectId, u32>,
-    submodules: HashSet<Vec<u8>>,
+    submodules: HashMap<ObjectId, Vec<u8>>,
 }
 
-impl<F> Default for Findings<F> {
+impl<F, T> Default for Findings<F, T> {
     fn default() -> Self {
-        let (hits, graph, missing, submodules) = Default::default();
-        Self { hits, graph, missing, submodules }
+        let (hits, aside, opened, graph, missing, submodules) = Default::default();
+        Self { hits, aside, opened, graph, missing, submodules }
     }
 }
 
-impl<F: Clone + Send + Sync> Findings<F> {
-    fn read_all<D: Detector<Found = F>>(
+impl<F: Clone + Send + Sync, T: Send> Findings<F, T> {
+    fn read_all<D: Detector<Found = F>, O: Opener<Told = T>>(
         &mut self,
-        store: &Store,
-        detector: &D,
-        limits: Limits<'_>,
+        aside: &Aside<'_, D, O>,
         coverage: &mut Coverage,
     ) {
-        let search = Search { store, detector };
+        let Aside { store, search, limits, .. } = *aside;
         let mut failed = Vec::new();
         for pack in 0..store.packs.len() {
             let mut reader = Reader::new(store, limits.object_bytes);
             let kind_of = |slot| reader.kind(slot).ok();
             match Forest::plant(store, pack, kind_of, |slot, _| store.counts(slot), &mut coverage.gaps) {
-                Ok(forest) => self.gather(walk(store, pack, &forest, &search, limits), &mut failed, coverage),
+                Ok(forest) => self.gather(walk(store, pack, &forest, search, limits), &mut failed, coverage),
                 Err(_) => coverage.gaps.add(Gap::Pack, || format!("pack {pack}")),
             }
         }
         let loose: Vec<u32> = store.loose_slots().filter(|slot| store.counts(*slot)).collect();
-        self.gather(walk_alone(store, &loose, &search, limits), &mut failed, coverage);
-        self.try_again(store, &search, limits, failed, coverage);
-        let mut submodules: Vec<_> = std::mem::take(&mut self.submodules).into_iter().collect();
-        submodules.sort_unstable();
-        for name in submodules {
-            coverage.gaps.add(Gap::Submodule, || String::from_utf8_lossy(&name).into_owned());
+        self.gather(walk_alone(store, &loose, search, limits), &mut failed, coverage);
+        self.read_large(aside, &mut failed, coverage);
+        self.try_again(store, search, limits, &mut failed, coverage);
+        // Some that were damaged in one place may be archives in another.
+        self.opened.extend(aside.open(&std::mem::take(&mut self.aside), &mut failed));
+        for (slot, gap) in failed {
+            coverage.gaps.add(gap, || store.id(slot).to_string());
         }
+        let submodules = std::mem::take(&mut self.submodules).into_iter();
+        coverage.submodules = submodules.map(|(id, name)| (id, String::from_utf8_lossy(&name).into_owned())).collect();
+    }
+
+    /// Reads what was too large for the walk. Most scans have nothing that is.
+    fn read_large<D: Detector<Found = F>, O: Opener<Told = T>>(
+        &mut self,
+        aside: &Aside<'_, D, O>,
+        failed: &mut Vec<Failed>,
+        coverage: &mut Coverage,
+    ) {
+        let large: Vec<u32> = failed.extract_if(.., |(_, gap)| *gap == Gap::TooLarge).map(|(slot, _)| slot).collect();
+        let harvests = aside.read_large(&large, coverage, failed, &mut self.opened);
+        self.gather(harvests, failed, coverage);
     }
 
     /// Reads objects that were damaged in one place where they are stored a second time.
@@ -152,12 +188,12 @@ impl<F: Clone + Send + Sync> Findings<F> {
         store: &Store,
         search: &Search<'_, D>,
         limits: Limits<'_>,
-        failed: Vec<Failed>,
+        failed: &mut Vec<Failed>,
         coverage: &mut Coverage,
     ) {
         let mut reasons = HashMap::new();
         let mut again = Vec::new();
-        for (slot, gap) in failed {
+        for (slot, gap) in std::mem::take(failed) {
             let id = store.id(slot);
             let copies = store.slots(id.as_bytes()).filter(|copy| *copy != slot && gap != Gap::Stopped);
             again.extend(copies);
@@ -196,17 +232,21 @@ impl<F: Clone + Send + Sync> Findings<F> {
                 // The same one whichever worker was first.
                 self.missing.entry(id).and_modify(|known| *known = from.min(*known)).or_insert(from);
             }
-            self.submodules.extend(harvest.local.submodules);
+            for (id, name) in harvest.local.submodules {
+                self.submodules.entry(id).and_modify(|known| *known = name.clone().min(known.clone())).or_insert(name);
+            }
+            self.aside.extend(harvest.local.aside);
         }
     }
 
     /// Whether it has to be known what references lead to.
     fn needs_lineage(&self, store: &Store) -> bool {
-        !self.hits.is_empty() || !self.missing.is_empty() && !store.is_partial
+        !self.hits.is_empty() || !self.opened.is_empty() || !self.missing.is_empty() && !store.is_partial
     }
 
     fn lineage<'s>(&self, store: &'s Store, tips: &[ObjectId], limits: Limits<'_>) -> Lineage<'s> {
         let mut targets: Vec<(u32, ObjectKind)> = self.hits.iter().map(|object| (object.slot, object.kind)).collect();
+        targets.extend(self.opened.iter().map(|(slot, _)| (*slot, ObjectKind::Blob)));
         if !store.is_partial {
             let mut reader = Reader::new(store, limits.object_bytes);
             targets.extend(self.missing.values().filter_map(|slot| Some((*slot, reader.kind(*slot).ok()?))));
@@ -237,6 +277,21 @@ impl<F: Clone + Send + Sync> Findings<F> {
         }
     }
 
+    fn tell_opened(&mut self, store: &Store, lineage: &Lineage<'_>, limits: Limits<'_>) -> Vec<Opened<T>> {
+        let mut reader = Reader::new(store, limits.object_bytes);
+        let mut opened: Vec<_> = std::mem::take(&mut self.opened)
+            .into_iter()
+            .map(|(slot, told)| {
+                let provenance = lineage.provenance(slot, ObjectKind::Blob, &mut reader);
+                Opened { object: store.id(slot), told, provenance }
+            })
+            .collect();
+        opened.sort_by(|one, two| {
+            order(one.provenance.as_ref(), &one.object).cmp(&order(two.provenance.as_ref(), &two.object))
+        });
+        opened
+    }
+
     fn report(
         self,
         store: &Store,
@@ -244,8 +299,7 @@ impl<F: Clone + Send + Sync> Findings<F> {
         all: bool,
         limits: Limits<'_>,
         coverage: &mut Coverage,
-        sink: &mut dyn FnMut(Finding<F>),
-    ) {
+    ) -> Vec<Finding<F>> {
         let mut reader = Reader::new(store, limits.object_bytes);
         let mut findings = Vec::new();
         for object in self.hits {
@@ -267,14 +321,18 @@ impl<F: Clone + Send + Sync> Findings<F> {
             }));
         }
         findings.sort_by(|one, two| one.order().cmp(&two.order()));
-        findings.into_iter().for_each(sink);
+        findings
     }
 }
 
 impl<F> Finding<F> {
     fn order(&self) -> impl Ord + '_ {
-        let first = self.provenance.as_ref().map(|first| (first.committed_at, first.commit, first.path.as_deref()));
-        // Unreachable ones last.
-        (first.is_none(), first, self.object, self.start, self.end)
+        (order(self.provenance.as_ref(), &self.object), self.start, self.end)
     }
+}
+
+/// Parents before their children, the oldest first; what is unreachable last.
+fn order<'p>(first: Option<&'p Provenance>, object: &ObjectId) -> impl Ord + use<'p> {
+    let place = first.map(|first| (first.rank, first.committed_at, first.commit, first.path.as_deref()));
+    (place.is_none(), place, *object)
 }

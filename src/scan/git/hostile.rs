@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Coverage, Finding, Gap, Options, Selection, scan_repository};
+use super::{Closed, Coverage, Finding, Gap, Options, Selection, scan_repository};
 use crate::recognize::Recognizer;
 use crate::scan::TextScanner;
 use crate::scan::engine::{Found, Texts};
@@ -129,13 +129,10 @@ impl HandMade {
 fn scan(dir: &Path) -> (Vec<Finding<Found>>, Coverage) {
     let recognizer = Recognizer::builder().only(&[crate::token::KindId::new("rubygems-api-key")]).build().unwrap();
     let options = Options { selection: Selection::All, max_object_bytes: 1 << 20, ..Options::default() };
-    let mut findings = Vec::new();
     let never = AtomicBool::new(false);
-    let coverage =
-        scan_repository(dir, &Texts::new(&TextScanner::new(recognizer.into(), 3)), &options, &never, &mut |one| {
-            findings.push(one);
-        });
-    (findings, coverage.unwrap())
+    let scanner = TextScanner::new(recognizer.into(), 3);
+    let all = scan_repository(dir, &Texts::new(&scanner), &Closed, &options, &never).unwrap();
+    (all.findings, all.coverage)
 }
 
 fn gaps(coverage: &Coverage) -> Vec<(Gap, u64)> {

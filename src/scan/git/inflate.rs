@@ -1,5 +1,8 @@
 //! Inflate: zlib streams of a declared size.
 
+use std::io::{self, Read};
+
+use flate2::read::ZlibDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
 
 /// Inflates one object after another with the same working memory.
@@ -38,6 +41,36 @@ impl Inflater {
         self.0.reset(true);
         self.0.decompress(input, out, FlushDecompress::None).map_err(|_| Damaged)?;
         usize::try_from(self.0.total_out()).map_err(|_| Damaged)
+    }
+}
+
+/// A stream that is inflated while it is read, and ends at its declared size.
+pub struct Inflated {
+    bytes: Box<dyn Read>,
+    left: u64,
+}
+
+impl Inflated {
+    pub fn new(stored: impl Read + 'static, size: u64) -> Self {
+        Self { bytes: Box::new(ZlibDecoder::new(stored)), left: size }
+    }
+
+    /// Reads over the first bytes, which do not count.
+    pub fn pass(mut self, len: usize) -> io::Result<Self> {
+        self.bytes.read_exact(&mut vec![0; len])?;
+        Ok(self)
+    }
+}
+
+impl Read for Inflated {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let read = self.bytes.read(&mut buffer[..most])?;
+        if read == 0 && most > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= read as u64;
+        Ok(read)
     }
 }
 

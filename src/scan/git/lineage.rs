@@ -12,7 +12,8 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use super::commit::{Author, Commit};
 use super::forest::Forest;
 use super::objects::{Graph, Node};
-use super::store::{NO_SLOT, Reader, Store};
+use super::reader::Reader;
+use super::store::{NO_SLOT, Store};
 use super::tree::{self, Known, Mode, Unchanged};
 use super::walk::{Limits, Made, Visited, Visitor, walk, walk_alone};
 use super::{Gaps, ObjectId, ObjectKind};
@@ -27,6 +28,8 @@ pub struct Provenance {
     pub author: Option<Author>,
     /// When the commit was made, in seconds since 1970.
     pub committed_at: i64,
+    /// How many commits come before it, in an order in which no commit comes before its parents.
+    pub rank: u32,
 }
 
 /// What references lead to, and through which commits and trees.
@@ -36,12 +39,14 @@ pub struct Lineage<'s> {
     first: HashMap<u32, u32>,
     /// For trees and blobs, the tree that named it when it was reached first.
     within: HashMap<u32, u32>,
+    /// For each commit how many come before it.
+    ranks: HashMap<u32, u32>,
 }
 
 impl<'s> Lineage<'s> {
     /// Follows references. Trees are entered only if `targets`, in rising order, holds blobs or trees.
     pub fn trace(store: &'s Store, tips: &[ObjectId], graph: &Graph, targets: &Targets, limits: Limits<'_>) -> Self {
-        let mut lineage = Self { store, first: HashMap::new(), within: HashMap::new() };
+        let mut lineage = Self { store, first: HashMap::new(), within: HashMap::new(), ranks: HashMap::new() };
         let commits: HashMap<u32, usize> = graph.commits.iter().enumerate().map(|(at, node)| (node.slot, at)).collect();
         let tags: HashMap<u32, u32> = graph.tags.iter().copied().collect();
         let trees = if targets.in_trees { TreeGraph::read(store, targets, limits) } else { TreeGraph::default() };
@@ -61,8 +66,9 @@ impl<'s> Lineage<'s> {
                 None => {}
             }
         }
-        for at in parents_first(&graph.commits, &commits, reached) {
+        for (rank, at) in (0..).zip(parents_first(store, &graph.commits, &commits, reached)) {
             let node = &graph.commits[at];
+            lineage.ranks.insert(node.slot, rank);
             lineage.first.insert(node.slot, node.slot);
             lineage.enter(node.tree, node.slot, &trees);
         }
@@ -87,6 +93,7 @@ impl<'s> Lineage<'s> {
             path,
             committed_at: committed_at.or(author.as_ref().map(|author| author.wrote_at)).unwrap_or_default(),
             author,
+            rank: self.ranks.get(&commit).copied().unwrap_or_default(),
         })
     }
 
@@ -140,7 +147,7 @@ const MAX_DEPTH: usize = 4096;
 const MAX_TAGS: usize = 64;
 
 /// The commits that lead to those `reached`, each after its parents, and else the oldest first.
-fn parents_first(commits: &[Node], by_slot: &HashMap<u32, usize>, reached: Vec<usize>) -> Vec<usize> {
+fn parents_first(store: &Store, commits: &[Node], by_slot: &HashMap<u32, usize>, reached: Vec<usize>) -> Vec<usize> {
     let mut known: HashSet<usize> = reached.iter().copied().collect();
     let mut left = reached;
     left.sort_unstable();
@@ -148,13 +155,15 @@ fn parents_first(commits: &[Node], by_slot: &HashMap<u32, usize>, reached: Vec<u
     let mut waiting: HashMap<usize, usize> = HashMap::new();
     let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut ready = BinaryHeap::new();
+    // By id, not by slot: the order must not depend on how the repository is packed.
+    let place = |at: usize| Reverse((commits[at].committed_at, store.id(commits[at].slot), at));
     while let Some(at) = left.pop() {
         let mut parents: Vec<usize> =
             commits[at].parents.iter().filter_map(|parent| by_slot.get(parent).copied()).collect();
         parents.sort_unstable();
         parents.dedup();
         if parents.is_empty() {
-            ready.push(Reverse((commits[at].committed_at, commits[at].slot, at)));
+            ready.push(place(at));
         } else {
             waiting.insert(at, parents.len());
         }
@@ -172,7 +181,7 @@ fn parents_first(commits: &[Node], by_slot: &HashMap<u32, usize>, reached: Vec<u
             if let Some(count) = waiting.get_mut(&child) {
                 *count -= 1;
                 if *count == 0 {
-                    ready.push(Reverse((commits[child].committed_at, commits[child].slot, child)));
+                    ready.push(place(child));
                 }
             }
         }
@@ -281,14 +290,14 @@ impl Rows<'_> {
         local: &mut TreeGraph,
         object: Visited,
         text: &[u8],
-        known: impl FnMut(usize, usize) -> Option<u32>,
+        known: impl FnMut(usize, usize) -> Option<Known>,
     ) -> Vec<Known> {
         if object.kind != ObjectKind::Tree {
             return Vec::new();
         }
         let start = local.children.len();
         let mut rows = Vec::with_capacity(text.len() / 32);
-        let look_up = |row: tree::Row<'_>| self.store.slot(row.id).unwrap_or(NO_SLOT);
+        let look_up = |row: tree::Row<'_>| (self.store.slot(row.id).unwrap_or(NO_SLOT), false);
         let each = |row: tree::Row<'_>, slot| {
             let is_target = || self.targets.slots.binary_search(&slot).is_ok();
             if slot != NO_SLOT && (row.mode == Mode::Tree || row.mode == Mode::Blob && is_target()) {

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::ObjectKind;
-use super::inflate::Inflater;
+use super::inflate::{Inflated, Inflater};
 
 /// What became of an attempt to read a loose object.
 #[derive(Debug)]
@@ -43,6 +43,25 @@ pub fn read(path: &Path, limit: u64, inflater: &mut Inflater) -> Loose {
     }
     object.drain(..header_len);
     Loose::Object(kind, object)
+}
+
+/// Kind and size of a loose object.
+pub fn about(path: &Path, inflater: &mut Inflater) -> Option<(ObjectKind, u64)> {
+    let mut stored = Vec::new();
+    regular_file(path).ok()?.take(256).read_to_end(&mut stored).ok()?;
+    let mut head = [0; MAX_HEADER];
+    let seen = inflater.peek(&stored, &mut head).ok()?;
+    parse_header(&head[..seen]).map(|(kind, size, _)| (kind, size))
+}
+
+/// The content of a loose object, to be read once.
+pub fn stream(path: &Path) -> std::io::Result<Inflated> {
+    let mut stored = Vec::new();
+    regular_file(path)?.take(256).read_to_end(&mut stored)?;
+    let mut head = [0; MAX_HEADER];
+    let header = Inflater::new().peek(&stored, &mut head).ok().and_then(|seen| parse_header(&head[..seen]));
+    let (_, size, header_len) = header.ok_or(std::io::ErrorKind::InvalidData)?;
+    Inflated::new(regular_file(path)?, size).pass(header_len)
 }
 
 /// Opens a file that is one: no link, no pipe, no device.

@@ -8,15 +8,18 @@
 //! |---|---|
 //! | `discover` | which directories a repository consists of |
 //! | `index` `pack` `loose` `inflate` `delta` | the formats |
-//! | `store` | all objects of a repository, by id and by number; single reads |
+//! | `store` | all objects of a repository, by id and by number |
+//! | `reader` | single objects |
 //! | `forest` `walk` `queue` `worker` | all objects once, a base before its deltas, on all cores |
 //! | `tree` `commit` `refs` | what objects and references say of each other |
 //! | `objects` | what is done with each object: scan it, see whether what it names is there |
+//! | `aside` | archives, and what is larger than a walk may hold |
 //! | `lineage` | after the scan: the first commit and the path of objects with findings |
 //! | `direct` | single reads without opening everything, for what looks at a small part |
 //! | `index_file` `split_index` | what is staged |
 //! | `rev` `range` `changes` | what people call commits, which of them a range has, and what each of them brought |
 
+mod aside;
 mod changes;
 mod commit;
 mod coverage;
@@ -38,6 +41,7 @@ mod oid;
 mod pack;
 mod queue;
 mod range;
+mod reader;
 mod refs;
 mod rev;
 mod split_index;
@@ -46,20 +50,23 @@ mod tree;
 mod walk;
 mod worker;
 
+pub use aside::{Closed, Content, Opened, Opener};
 pub(super) use changes::{Change, Changes, Differ, Gone, rows};
 pub(super) use commit::{Author, Commit};
 pub use coverage::{Coverage, Gap, GapCount, Gaps, Tally};
 pub use direct::{Direct, DirectReader};
 pub(super) use discover::{Places, hooks_path, work_tree_above};
-pub use history::{Finding, Options, Provenance, Selection, scan_repository};
+pub use history::{Finding, Options, Provenance, Scanned, Selection, scan_repository};
 pub use index_file::{BadIndex, IndexFile};
 pub(super) use loose::regular_file;
 pub use oid::{HashKind, ObjectId};
 pub(super) use range::{Node as RangeNode, Range};
+pub use reader::Reader;
 pub(super) use refs::{shallow, tips};
 pub use rev::BadRevision;
 pub(super) use rev::References;
-pub use store::{Reader, Store};
+pub use store::Store;
+pub(super) use tree::name_around;
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

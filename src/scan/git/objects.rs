@@ -1,7 +1,7 @@
 //! What a scan does with each object: blobs, commits and tags are searched for tokens, trees and commits are asked
 //! whether what they name is there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::commit::{Commit, tagged};
 use super::store::{NO_SLOT, Store};
@@ -14,6 +14,8 @@ use crate::scan::engine::{Detector, Hit, Marks, Outcome, Windows};
 pub struct Search<'a, D> {
     pub store: &'a Store,
     pub detector: &'a D,
+    /// Whether a blob that begins so is set aside.
+    pub takes: &'a (dyn Fn(&[u8]) -> bool + Sync),
 }
 
 /// What a worker has found.
@@ -26,8 +28,10 @@ pub struct Found<D: Detector> {
     pub graph: Graph,
     /// Ids that are nowhere, with the first object that names each.
     pub missing: HashMap<ObjectId, u32>,
-    /// Names under which other repositories' commits stand in trees.
-    pub submodules: HashSet<Vec<u8>>,
+    /// Other repositories' commits that stand in trees, and under which name.
+    pub submodules: HashMap<ObjectId, Vec<u8>>,
+    /// Blobs to be opened after the walk.
+    pub aside: Vec<u32>,
     pub gaps: Gaps,
 }
 
@@ -60,6 +64,9 @@ pub enum Seen<F> {
     Text(Marks<F>),
 }
 
+/// No shorter name holds a token.
+const MIN_NAME: usize = 20;
+
 /// Files kept by LFS are replaced by a text that begins so, and is shorter than this.
 const LFS_HEAD: &[u8] = b"version https://git-lfs.github.com/spec/";
 const LFS_LEN: usize = 1024;
@@ -76,7 +83,8 @@ impl<D: Detector> Visitor for Search<'_, D> {
             hits: Vec::new(),
             graph: Graph::default(),
             missing: HashMap::new(),
-            submodules: HashSet::new(),
+            submodules: HashMap::new(),
+            aside: Vec::new(),
             gaps: Gaps::default(),
         }
     }
@@ -88,6 +96,12 @@ impl<D: Detector> Visitor for Search<'_, D> {
     fn whole(&self, local: &mut Found<D>, object: Visited, text: &[u8]) -> Self::Seen {
         if object.kind == ObjectKind::Tree {
             return Seen::Rows(self.read_tree(local, object, text, |_, _| None));
+        }
+        if object.kind == ObjectKind::Blob && (self.takes)(text) {
+            if object.counts {
+                local.aside.push(object.slot);
+            }
+            return Seen::Text(Marks::unread());
         }
         let marks = Marks::of_whole(self.detector, text, &mut local.scratch);
         local.whole_bytes += text.len() as u64;
@@ -169,25 +183,55 @@ impl<D: Detector> Search<'_, D> {
         local: &mut Found<D>,
         object: Visited,
         text: &[u8],
-        known: impl FnMut(usize, usize) -> Option<u32>,
+        known: impl FnMut(usize, usize) -> Option<Known>,
     ) -> Vec<Known> {
         let mut rows = Vec::with_capacity(text.len() / 32);
         let look_up = |row: Row<'_>| {
-            if row.mode == Mode::Submodule {
-                if !local.submodules.contains(row.name) {
-                    local.submodules.insert(row.name.to_owned());
-                }
-                return NO_SLOT;
+            let mut is_telling = false;
+            if row.name.len() >= MIN_NAME {
+                self.detector.scan(row.name, &mut local.scratch, &mut |_, _, _| is_telling = true);
             }
-            self.store.slot(row.id).unwrap_or_else(|| {
+            if row.mode == Mode::Submodule {
+                if let Some(id) = ObjectId::from_raw(row.id) {
+                    // The same name whichever worker was first.
+                    let name = local.submodules.entry(id).or_insert_with(|| row.name.to_owned());
+                    if row.name < name.as_slice() {
+                        row.name.clone_into(name);
+                    }
+                }
+                return (NO_SLOT, is_telling);
+            }
+            let slot = self.store.slot(row.id).unwrap_or_else(|| {
                 local.missing.extend(ObjectId::from_raw(row.id).map(|id| (id, object.slot)));
                 NO_SLOT
-            })
+            });
+            (slot, is_telling)
         };
         if tree::read(text, self.store.hash.id_len(), known, look_up, |_, _| {}, &mut rows).is_none() {
             local.gaps.add(Gap::Damaged, || self.store.id(object.slot).to_string());
         }
+        if object.counts && rows.iter().any(|row| row.is_telling) {
+            let hits = self.names(local, text, &rows);
+            local.hits.push(ObjectHits { slot: object.slot, kind: object.kind, hits });
+        }
         rows
+    }
+
+    /// What is found in the names of a tree.
+    fn names(&self, local: &mut Found<D>, text: &[u8], rows: &[Known]) -> Vec<Hit<D::Found>> {
+        let mut hits = Vec::new();
+        for row in rows.iter().filter(|row| row.is_telling) {
+            let Some(row) = tree::row(&text[row.at as usize..], self.store.hash.id_len()).map(|found| (row.at, found))
+            else {
+                continue;
+            };
+            let (at, row) = (row.0 as usize, row.1);
+            let name_at = at + row.len - self.store.hash.id_len() - 1 - row.name.len();
+            self.detector.scan(row.name, &mut local.scratch, &mut |range, _, found| {
+                hits.push(Hit::alone(name_at + range.start, name_at + range.end, found));
+            });
+        }
+        hits
     }
 
     fn look_up(&self, local: &mut Found<D>, from: u32, id: &ObjectId) -> u32 {

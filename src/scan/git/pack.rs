@@ -4,6 +4,7 @@
 //! is read costs an error and not the process.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -121,6 +122,12 @@ impl Pack {
         Ok(&buffer[..len])
     }
 
+    /// The bytes of the `nth` object from `skip` on, as a stream of its own.
+    pub fn stored(&self, nth: usize, skip: usize) -> Result<impl Read + 'static, PackError> {
+        let end = self.offsets.get(nth + 1).copied().unwrap_or(self.end);
+        Ok(Stored { file: self.file.try_clone()?, at: self.offsets[nth] + skip as u64, end })
+    }
+
     /// Reads every entry's header, in order, by few large reads.
     pub fn headers(&self, mut each: impl FnMut(usize, Result<Entry, PackError>)) -> Result<(), PackError> {
         let mut block = vec![0; 64 * 1024];
@@ -142,6 +149,22 @@ impl Pack {
     /// Reads the header at the start of an entry's bytes.
     pub fn entry(&self, bytes: &[u8]) -> Result<Entry, PackError> {
         parse_entry(bytes, self.hash_len)
+    }
+}
+
+/// A part of a pack.
+struct Stored {
+    file: File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Stored {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let len = usize::try_from(self.end - self.at).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let read = self.file.read_at(&mut buffer[..len], self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 

@@ -1,20 +1,15 @@
-//! The store: all objects of a repository by id, and by number; and single reads of them.
+//! The store: all objects of a repository by id, and by number.
 //!
 //! An object's number is its slot. Packs have theirs one after the other, in the order of their indexes, then come
 //! the loose objects. An object that is stored twice has two slots and one of them counts: the first.
 
-use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::discover::{Places, files_ending};
 use super::index::Index;
-use super::inflate::Inflater;
-use super::loose::{self, Loose};
-use super::pack::{EntryKind, Pack, most_stored};
-use super::{Error, Gap, Gaps, HashKind, ObjectId, ObjectKind, delta};
-use crate::scan::engine::Edit;
+use super::pack::Pack;
+use super::{Error, Gap, Gaps, HashKind, ObjectId};
 
 /// The objects of a repository.
 pub struct Store {
@@ -161,7 +156,8 @@ impl Store {
         }
     }
 
-    fn place(&self, slot: u32) -> Place {
+    /// Where the object of a slot is.
+    pub fn place(&self, slot: u32) -> Place {
         if let Some(at) = slot.checked_sub(self.loose_start()) {
             return Place::Loose(at as usize);
         }
@@ -169,7 +165,9 @@ impl Store {
         Place::Packed(pack, (slot - self.starts[pack]) as usize)
     }
 
-    fn loose_path(&self, object: LooseObject) -> PathBuf {
+    /// The file of a loose object.
+    pub fn loose_path(&self, at: usize) -> PathBuf {
+        let object = self.loose[at];
         let hex = object.id.to_string();
         self.directories[object.directory as usize].join(&hex[..2]).join(&hex[2..])
     }
@@ -178,8 +176,9 @@ impl Store {
 /// No object.
 pub const NO_SLOT: u32 = u32::MAX;
 
+/// Where an object is: the position in the index of a pack, or among the loose ones.
 #[derive(Clone, Copy)]
-enum Place {
+pub enum Place {
     Loose(usize),
     Packed(usize, usize),
 }
@@ -202,176 +201,4 @@ fn open_pack(path: &Path, hash: HashKind) -> Result<Pack, Gap> {
 
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// An object read for itself.
-#[derive(Debug)]
-pub struct Object {
-    pub kind: ObjectKind,
-    pub text: Vec<u8>,
-}
-
-/// Reads single objects, with a memory of the last ones: neighbours share bases.
-pub struct Reader<'s> {
-    store: &'s Store,
-    limit: u64,
-    inflater: Inflater,
-    stored: Vec<u8>,
-    delta: Vec<u8>,
-    edit: Edit,
-    cached: HashMap<u32, Arc<Object>>,
-    oldest: VecDeque<u32>,
-    cached_bytes: usize,
-}
-
-/// How much a reader remembers.
-const CACHE_BYTES: usize = 32 << 20;
-
-/// No chain of deltas that git writes is nearly as long; a circle is endless.
-const MAX_CHAIN: usize = 10_000;
-
-impl<'s> Reader<'s> {
-    /// A reader that refuses objects of more than `limit` bytes.
-    pub fn new(store: &'s Store, limit: u64) -> Self {
-        Self {
-            store,
-            limit,
-            inflater: Inflater::new(),
-            stored: Vec::new(),
-            delta: Vec::new(),
-            edit: Edit::default(),
-            cached: HashMap::new(),
-            oldest: VecDeque::new(),
-            cached_bytes: 0,
-        }
-    }
-
-    /// Reads an object from any of the places it is stored at.
-    ///
-    /// # Errors
-    /// The reason why the first of them could not be read.
-    pub fn read(&mut self, id: &ObjectId) -> Result<Arc<Object>, Gap> {
-        let mut first = None;
-        for slot in self.store.slots(id.as_bytes()) {
-            match self.read_slot(slot) {
-                Ok(object) => return Ok(object),
-                Err(gap) => first = first.or(Some(gap)),
-            }
-        }
-        Err(first.unwrap_or(if self.store.is_partial { Gap::Promised } else { Gap::Missing }))
-    }
-
-    /// Reads the object of a slot.
-    pub fn read_slot(&mut self, slot: u32) -> Result<Arc<Object>, Gap> {
-        let mut chain = Vec::new();
-        let mut here = slot;
-        let mut object = loop {
-            if let Some(object) = self.cached.get(&here) {
-                break Arc::clone(object);
-            }
-            match self.store.place(here) {
-                Place::Loose(at) => break self.read_loose(here, at)?,
-                Place::Packed(pack, position) => match self.base_of(pack, position)? {
-                    Some(base) if chain.len() < MAX_CHAIN => {
-                        chain.push(here);
-                        here = base;
-                    }
-                    Some(_) => return Err(Gap::Damaged),
-                    None => break self.read_packed(here, pack, position)?,
-                },
-            }
-        };
-        while let Some(next) = chain.pop() {
-            object = self.read_delta(next, &object)?;
-        }
-        Ok(object)
-    }
-
-    /// The kind of a slot's object.
-    pub fn kind(&mut self, slot: u32) -> Result<ObjectKind, Gap> {
-        self.read_slot(slot).map(|object| object.kind)
-    }
-
-    fn base_of(&mut self, pack: usize, position: usize) -> Result<Option<u32>, Gap> {
-        let packed = &self.store.packs[pack];
-        let nth = nth(packed, position)?;
-        let stored = packed.read(nth, 64, &mut self.stored).map_err(|_| Gap::File)?;
-        let base = match packed.entry(stored).map_err(|_| Gap::Damaged)?.kind {
-            EntryKind::Whole(_) => return Ok(None),
-            EntryKind::OffsetDelta(distance) => {
-                let offset = packed.offset(nth).checked_sub(distance).ok_or(Gap::Damaged)?;
-                let base = packed.nth_at(offset).ok_or(Gap::Damaged)?;
-                self.store.packed_slot(pack, packed.position(base))
-            }
-            EntryKind::RefDelta(id) => match packed.index.find(id.as_bytes()) {
-                Some(position) => self.store.packed_slot(pack, position),
-                None => self.store.slot(id.as_bytes()).ok_or(Gap::Missing)?,
-            },
-        };
-        Ok(Some(base))
-    }
-
-    fn read_loose(&mut self, slot: u32, at: usize) -> Result<Arc<Object>, Gap> {
-        let path = self.store.loose_path(self.store.loose[at]);
-        match loose::read(&path, self.limit, &mut self.inflater) {
-            Loose::Damaged => Err(Gap::Damaged),
-            Loose::Object(kind, text) => Ok(self.remember(slot, Object { kind, text })),
-            Loose::TooLarge => Err(Gap::TooLarge),
-            Loose::Unreadable => Err(Gap::File),
-        }
-    }
-
-    fn read_packed(&mut self, slot: u32, pack: usize, position: usize) -> Result<Arc<Object>, Gap> {
-        let mut text = Vec::new();
-        let kind = self.inflate(pack, position, &mut text)?;
-        let EntryKind::Whole(kind) = kind else { return Err(Gap::Damaged) };
-        Ok(self.remember(slot, Object { kind, text }))
-    }
-
-    fn read_delta(&mut self, slot: u32, base: &Object) -> Result<Arc<Object>, Gap> {
-        let Place::Packed(pack, position) = self.store.place(slot) else { return Err(Gap::Damaged) };
-        let mut bytes = std::mem::take(&mut self.delta);
-        let kind = self.inflate(pack, position, &mut bytes);
-        self.delta = bytes;
-        kind?;
-        if delta::result_len(&self.delta).map_err(|_| Gap::Damaged)? as u64 > self.limit {
-            return Err(Gap::TooLarge);
-        }
-        delta::parse(&self.delta, base.text.len(), &mut self.edit).map_err(|_| Gap::Damaged)?;
-        let mut text = Vec::new();
-        self.edit.apply(&base.text, &self.delta, &mut text);
-        Ok(self.remember(slot, Object { kind: base.kind, text }))
-    }
-
-    fn inflate(&mut self, pack: usize, position: usize, out: &mut Vec<u8>) -> Result<EntryKind, Gap> {
-        let packed = &self.store.packs[pack];
-        let nth = nth(packed, position)?;
-        let head = packed.read(nth, 64, &mut self.stored).map_err(|_| Gap::File)?;
-        let entry = packed.entry(head).map_err(|_| Gap::Damaged)?;
-        if entry.size > self.limit {
-            return Err(Gap::TooLarge);
-        }
-        let size = usize::try_from(entry.size).map_err(|_| Gap::TooLarge)?;
-        let stored = packed.read(nth, most_stored(entry.size), &mut self.stored).map_err(|_| Gap::File)?;
-        self.inflater.inflate(&stored[entry.header_len..], size, out).map_err(|_| Gap::Damaged)?;
-        Ok(entry.kind)
-    }
-
-    fn remember(&mut self, slot: u32, object: Object) -> Arc<Object> {
-        let object = Arc::new(object);
-        let cost = object.text.len() + 128;
-        if cost < CACHE_BYTES / 4 && self.cached.insert(slot, Arc::clone(&object)).is_none() {
-            self.oldest.push_back(slot);
-            self.cached_bytes += cost;
-        }
-        while self.cached_bytes > CACHE_BYTES {
-            let Some(gone) = self.oldest.pop_front().and_then(|slot| self.cached.remove(&slot)) else { break };
-            self.cached_bytes -= gone.text.len() + 128;
-        }
-        object
-    }
-}
-
-fn nth(pack: &Pack, position: usize) -> Result<usize, Gap> {
-    pack.index.offset(position).and_then(|offset| pack.nth_at(offset)).ok_or(Gap::Damaged)
 }

@@ -1,5 +1,6 @@
 //! Trees: names, modes and ids of what is in a directory.
 
+use super::ObjectId;
 use crate::scan::engine::{Edit, From};
 
 /// One row of a tree.
@@ -36,11 +37,25 @@ pub fn row(rest: &[u8], hash_len: usize) -> Option<Row<'_>> {
     Some(Row { mode, name: &rest[space + 1..nul], id, len: end })
 }
 
+/// The name that a byte of a tree belongs to.
+pub fn name_around<'t>(text: &'t [u8], at: usize, tree: &ObjectId) -> Option<&'t [u8]> {
+    let mut start = 0;
+    loop {
+        let row = row(text.get(start..)?, tree.as_bytes().len())?;
+        if at < start + row.len {
+            return Some(row.name);
+        }
+        start += row.len;
+    }
+}
+
 /// What is remembered of a row of a tree for trees made from it: where it begins, and what it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
     pub at: u32,
     pub slot: u32,
+    /// Whether there is something to be found in its name.
+    pub is_telling: bool,
 }
 
 /// Reads all rows of a tree. `known` gives what is remembered of a row, if it is an unchanged one; then `look_up` is
@@ -48,17 +63,17 @@ pub struct Known {
 pub fn read(
     text: &[u8],
     hash_len: usize,
-    mut known: impl FnMut(usize, usize) -> Option<u32>,
-    mut look_up: impl FnMut(Row<'_>) -> u32,
+    mut known: impl FnMut(usize, usize) -> Option<Known>,
+    mut look_up: impl FnMut(Row<'_>) -> (u32, bool),
     mut each: impl FnMut(Row<'_>, u32),
     out: &mut Vec<Known>,
 ) -> Option<()> {
     let mut at = 0;
     while at < text.len() {
         let row = row(&text[at..], hash_len)?;
-        let slot = known(at, row.len).unwrap_or_else(|| look_up(row));
+        let (slot, is_telling) = known(at, row.len).map_or_else(|| look_up(row), |same| (same.slot, same.is_telling));
         each(row, slot);
-        out.push(Known { at: u32::try_from(at).ok()?, slot });
+        out.push(Known { at: u32::try_from(at).ok()?, slot, is_telling });
         at += row.len;
     }
     Some(())
@@ -81,7 +96,7 @@ impl<'a> Unchanged<'a> {
     ///
     /// The row has the same bytes as the one that begins at the same place of the base, since a copied range holds
     /// all of it: so it has the same length and names the same object.
-    pub fn find(&mut self, at: usize, len: usize) -> Option<u32> {
+    pub fn find(&mut self, at: usize, len: usize) -> Option<Known> {
         let parts = self.edit.parts();
         while parts.get(self.part).is_some_and(|part| part.at + part.len <= at) {
             self.part += 1;
@@ -97,7 +112,7 @@ impl<'a> Unchanged<'a> {
         }
         let row = self.base.get(self.row).filter(|row| row.at == wanted)?;
         self.row += 1;
-        Some(row.slot)
+        Some(*row)
     }
 }
 
@@ -124,7 +139,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_a_tree_panic(bytes: Vec<u8>) {
-            let _ = read(&bytes, 20, |_, _| None, |_| 0, |_, _| {}, &mut Vec::new());
+            let _ = read(&bytes, 20, |_, _| None, |_| (0, false), |_, _| {}, &mut Vec::new());
         }
     }
 }

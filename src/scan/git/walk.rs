@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::forest::Forest;
 use super::queue::Queue;
-use super::store::{Reader, Store};
+use super::reader::Reader;
+use super::store::Store;
 use super::worker::Worker;
 use super::{Coverage, Gap, ObjectKind};
 use crate::scan::Progress;
@@ -116,7 +117,8 @@ pub fn walk_alone<V: Visitor>(store: &Store, slots: &[u32], visitor: &V, limits:
     on_threads(if slots.len() < SMALL { 1 } else { limits.threads }, work)
 }
 
-fn on_threads<T: Send>(threads: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+/// Does the work on so many threads.
+pub fn on_threads<T: Send>(threads: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
     if threads <= 1 {
         return vec![work()];
     }

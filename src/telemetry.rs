@@ -28,6 +28,10 @@ pub mod metric {
     }
 
     metrics! {
+        /// Whether the audit trail is as it was written, as far as it was looked at: 1 yes, 0 no.
+        AUDIT_CHAIN_OK: Gauge = "stanch_audit_chain_ok";
+        /// Events of the audit trail that are sealed; never falls.
+        AUDIT_EVENTS_SEALED: Gauge = "stanch_audit_events_sealed";
         /// Tokens that may still be revoked before the brake holds; of issuer `all`, those of all {issuer}.
         BRAKE_BUDGET_REMAINING: Gauge = "stanch_brake_budget_remaining";
         /// 1 while the brake holds every live token of the issuer; of issuer `all`, of everybody {issuer}.

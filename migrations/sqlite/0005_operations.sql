@@ -58,9 +58,10 @@ CREATE TABLE audit_head (
     hash        TEXT   NOT NULL,             -- its hash
     events      INTEGER NOT NULL,             -- in all blocks
     written_in  INTEGER NOT NULL,             -- the last event that is sealed
-    position    INTEGER NOT NULL
+    position    INTEGER NOT NULL,
+    floor       INTEGER NOT NULL              -- everything up to here was sealed before the database was restored
 ) STRICT, WITHOUT ROWID;
-INSERT INTO audit_head (name, number, hash, events, written_in, position) VALUES ('chain', 0, '', 0, 0, 0);
+INSERT INTO audit_head (name, number, hash, events, written_in, position, floor) VALUES ('chain', 0, '', 0, 0, 0, 0);
 
 -- Figures of each hour, counted from the audit trail as it is sealed. Spans fall into buckets an eighth of an octave wide.
 CREATE TABLE statistics_hours (

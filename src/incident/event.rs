@@ -64,6 +64,10 @@ pub enum EventKind {
     /// The last trace of the secret was deleted and the purge date set.
     Closed,
     Dismissed,
+    /// A fire drill went through the whole path.
+    Drilled,
+    /// An operator took a list out of the service.
+    Exported,
     Held,
     /// The owner was told, by this notice.
     Notified(NoticeId),
@@ -98,6 +102,8 @@ impl EventKind {
             Self::BrakeOn => "brake_on",
             Self::Closed => "closed",
             Self::Dismissed => "dismissed",
+            Self::Drilled => "drilled",
+            Self::Exported => "exported",
             Self::Held => "held",
             Self::Notified(_) => "notified",
             Self::Opened => "opened",

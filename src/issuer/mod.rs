@@ -71,6 +71,11 @@ pub trait Issuer: Send + Sync {
     /// A harmless call that shows whether address, TLS and our credential work; a sentence for the operator either way.
     fn check(&self) -> Answer<'_, Result<String, String>>;
 
+    /// Whether calls are let through; none if nothing stands between.
+    fn status(&self) -> Option<Status> {
+        None
+    }
+
     /// Until when the issuer is not to be called; none if it may be called now.
     fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
         let _ = now;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use tracing::error;
 
 use super::Error;
+use super::audit_key::SharedAuditKey;
 use super::pool::{ACQUIRE_WITHIN, Body, BoxFuture};
 use super::sql::{Link, Session, Statement};
 use super::wake::Wake;
@@ -78,9 +79,9 @@ impl<D: Send, T: Send> Transaction for Pending<D, T> {
 }
 
 impl Committer {
-    pub(super) fn start(connection: SqliteConnection, wake: Arc<Wake>) -> Self {
+    pub(super) fn start(connection: SqliteConnection, wake: Arc<Wake>, audit: SharedAuditKey) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(run(Session::new(Link::SqliteWriter(connection)), waiting, wake));
+        tokio::spawn(run(Session::new(Link::SqliteWriter(connection), audit), waiting, wake));
         Self { queue }
     }
 

@@ -9,12 +9,16 @@
 mod accept;
 mod attention;
 mod audit;
+mod audit_key;
 mod brake;
+mod chain;
+mod chain_check;
 mod change;
 mod committer;
 mod controls;
 mod delivery;
 mod error;
+mod follow;
 mod grants;
 mod holds;
 mod incident_list;
@@ -52,6 +56,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 pub use attention::{NeedsHuman, WaitingIncidents};
+pub use audit::{AuditFilter, EventPlace};
+pub use chain::{ChainHead, Sealed};
+pub use chain_check::{ChainFault, ChainReport};
 pub use change::{Change, ChangeFilter, Changed, MOST, Moved, Order, Preview, Selection};
 pub use controls::{Pause, Paused};
 pub use delivery::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
@@ -83,6 +90,7 @@ pub use waiting::Waiting;
 
 use crate::clock::Clock;
 use crate::incident::brake::Policy;
+use audit_key::SharedAuditKey;
 use pool::{Body, Pool};
 use sql::{Session, Statement};
 use wake::Wake;
@@ -126,7 +134,8 @@ impl Store {
             return Err(OpenError::Refused(fault));
         }
         let wake = Arc::new(Wake::default());
-        let pool = Pool::open(settings, Arc::clone(&wake)).await?;
+        let audit = SharedAuditKey::default();
+        let pool = Pool::open(settings, Arc::clone(&wake), Arc::clone(&audit)).await?;
         let keep_reports_for = settings.keep_reports_for;
         // Unknown what the process before left there.
         let remembers_erased = Arc::new(AtomicBool::new(true));
@@ -140,7 +149,11 @@ impl Store {
             token_changes: Arc::default(),
             wake,
         };
-        if let Err(error) = store.check_seal_keys().await {
+        let ready = async {
+            store.check_seal_keys().await?;
+            store.open_audit_key(&audit).await
+        };
+        if let Err(error) = ready.await {
             store.close().await;
             return Err(error);
         }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::audit_key::SharedAuditKey;
 use super::committer::Committer;
 use super::postgres::PostgresPool;
 use super::sql::{Link, Session};
@@ -27,19 +28,20 @@ pub(super) const ACQUIRE_WITHIN: Duration = Duration::from_millis(1_500);
 #[derive(Clone)]
 pub(super) enum Pool {
     Postgres(PostgresPool),
-    Sqlite { readers: sqlx::Pool<sqlx::Sqlite>, writer: Committer },
+    Sqlite { readers: sqlx::Pool<sqlx::Sqlite>, writer: Committer, audit: SharedAuditKey },
 }
 
 impl Pool {
-    pub(super) async fn open(settings: &Settings, wake: Arc<Wake>) -> Result<Self, OpenError> {
+    pub(super) async fn open(settings: &Settings, wake: Arc<Wake>, audit: SharedAuditKey) -> Result<Self, OpenError> {
         let url = settings.url.as_str();
         if let Some(path) = url.strip_prefix("sqlite:") {
             let (writer, readers) =
                 sqlite::open(path.trim_start_matches("//").as_ref(), settings.max_connections).await?;
-            return Ok(Self::Sqlite { readers, writer: Committer::start(writer, wake) });
+            let writer = Committer::start(writer, wake, Arc::clone(&audit));
+            return Ok(Self::Sqlite { readers, writer, audit });
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Ok(Self::Postgres(postgres::open(url, settings.max_connections, wake).await?));
+            return Ok(Self::Postgres(postgres::open(url, settings.max_connections, wake, audit).await?));
         }
         // The URL may hold a password and is not repeated.
         Err(OpenError::Refused("the database URL must start with `sqlite:` or `postgres://`".into()))
@@ -47,11 +49,13 @@ impl Pool {
 
     /// A session for reading. Each statement sees what was committed when it began.
     pub(super) async fn read(&self) -> Result<Session, Error> {
-        let link = match self {
-            Self::Postgres(pool) => Link::PostgresReader(pool.acquire().await?),
-            Self::Sqlite { readers, .. } => Link::SqliteReader(readers.acquire().await.map_err(Error::unavailable)?),
-        };
-        Ok(Session::new(link))
+        Ok(match self {
+            Self::Postgres(pool) => Session::new(Link::PostgresReader(pool.acquire().await?), pool.audit()),
+            Self::Sqlite { readers, audit, .. } => {
+                let reader = readers.acquire().await.map_err(Error::unavailable)?;
+                Session::new(Link::SqliteReader(reader), Arc::clone(audit))
+            }
+        })
     }
 
     /// Runs a transaction and returns once it is durable.
@@ -77,7 +81,7 @@ impl Pool {
     pub(super) async fn close(&self) {
         match self {
             Self::Postgres(pool) => pool.close().await,
-            Self::Sqlite { readers, writer } => {
+            Self::Sqlite { readers, writer, .. } => {
                 readers.close().await;
                 writer.close().await;
             }

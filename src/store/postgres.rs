@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::audit_key::SharedAuditKey;
 use super::pool::{ACQUIRE_WITHIN, Body};
 use super::sql::{Link, Session};
 use super::wake::Wake;
@@ -45,6 +46,7 @@ pub(super) struct PostgresPool {
     /// Connections for messages alone, so that a busy pool delays none.
     messages: sqlx::Pool<Postgres>,
     wake: Arc<Wake>,
+    audit: SharedAuditKey,
     tasks: Arc<Tasks>,
 }
 
@@ -57,7 +59,12 @@ impl Drop for Tasks {
     }
 }
 
-pub(super) async fn open(url: &str, connections: u32, wake: Arc<Wake>) -> Result<PostgresPool, OpenError> {
+pub(super) async fn open(
+    url: &str,
+    connections: u32,
+    wake: Arc<Wake>,
+    audit: SharedAuditKey,
+) -> Result<PostgresPool, OpenError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| OpenError::Refused("the PostgreSQL URL cannot be read: check it for unescaped characters".into()))?
         .application_name("stanch")
@@ -78,7 +85,7 @@ pub(super) async fn open(url: &str, connections: u32, wake: Arc<Wake>) -> Result
         tokio::spawn(listen(messages.clone(), Arc::clone(&wake), Arc::clone(&name))),
         tokio::spawn(tell(messages.clone(), Arc::clone(&wake), name)),
     ]));
-    Ok(PostgresPool { pool, messages, wake, tasks })
+    Ok(PostgresPool { pool, messages, wake, audit, tasks })
 }
 
 /// Checks the server and brings the schema up to date, on a connection without time-outs of its own.
@@ -118,6 +125,10 @@ async fn require_durable(connection: &mut PgConnection) -> Result<(), OpenError>
 }
 
 impl PostgresPool {
+    pub(super) fn audit(&self) -> SharedAuditKey {
+        Arc::clone(&self.audit)
+    }
+
     pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
         self.pool.acquire().await.map_err(Error::unavailable)
     }
@@ -148,7 +159,7 @@ impl PostgresPool {
 
     async fn once<D: Send, T>(&self, data: &mut D, body: Body<D, T>) -> Result<T, Error> {
         let transaction = self.pool.begin().await.map_err(Error::unavailable)?;
-        let mut session = Session::new(Link::PostgresWriter(transaction));
+        let mut session = Session::new(Link::PostgresWriter(transaction), self.audit());
         let result = body(&mut session, data).await;
         let work_due = session.take_work_due();
         let Link::PostgresWriter(transaction) = session.into_link() else {

@@ -108,6 +108,25 @@ impl SealRing {
         key.cipher().decrypt(&XNonce::from(*nonce), payload).map(Secret::new).map_err(|_| UnsealError::Forged)
     }
 
+    /// Makes a fresh key of 32 bytes and seals it.
+    pub(super) fn seal_new_key(&self, at: SealedAt<'_>) -> Result<Vec<u8>, Error> {
+        let mut bytes = vec![0_u8; 32];
+        SysRng.try_fill_bytes(&mut bytes).map_err(Error::unavailable)?;
+        self.seal(&Secret::new(bytes), at)
+    }
+
+    /// Opens what [`SealRing::seal_new_key`] made; none if no key of the ring opens it.
+    pub(super) fn open_key(&self, sealed: &[u8], at: SealedAt<'_>) -> Option<Zeroizing<[u8; 32]>> {
+        let opened = self.open(sealed, at).ok()?;
+        opened.expose().try_into().ok().map(Zeroizing::new)
+    }
+
+    /// Whether the current key sealed it.
+    pub(super) fn is_current(&self, sealed: &[u8]) -> bool {
+        let id = self.current.id.as_bytes();
+        matches!(sealed.split_first_chunk::<2>(), Some((&[_, len], rest)) if usize::from(len) == id.len() && rest.starts_with(id))
+    }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = &SealKey> {
         std::iter::once(&self.current).chain(&self.older)
     }

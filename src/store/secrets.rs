@@ -60,6 +60,7 @@ impl Store {
         loop {
             let done = self.write(Arc::clone(&self.seal), |session, seal| {
                 Box::pin(async move {
+                    super::audit_key::rewrap(session, seal).await?;
                     Ok(rewrap(session, seal).await? + super::tokens::rewrap(session, seal, REWRAP_BATCH).await?)
                 })
             });

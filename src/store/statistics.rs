@@ -112,7 +112,6 @@ impl Spans {
     }
 }
 
-#[cfg(test)]
 /// The bucket of a span in milliseconds: it lies above `2^((bucket-1)/8)` and not above `2^(bucket/8)`.
 #[expect(
     clippy::cast_possible_truncation,

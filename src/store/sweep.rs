@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use super::sql::{Session, Statement, Value, binds};
-use super::{Error, Store, audit, incident_row, moves};
+use super::{Error, Store, audit, follow, incident_row, moves};
 use crate::clock::Timestamp;
 use crate::id::{IncidentId, OccurrenceId};
 use crate::incident::{Actor, Event, EventKind, Incident};
@@ -170,6 +170,7 @@ async fn forget_owners(session: &mut Session, incidents: &[Incident]) -> Result<
         token.owner = None;
         let json = serde_json::to_string(&token).map_err(|error| Error::corrupt("token", error))?;
         session.run(&FORGET_OWNER, binds![incident.id, json]).await?;
+        follow::forget_owners(session, Value::list([incident.id])).await?;
     }
     session.run(&FORGET_ADDRESSES, vec![ids()]).await.map(drop)
 }

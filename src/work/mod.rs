@@ -13,6 +13,7 @@
 
 mod backoff;
 mod close;
+mod follow;
 mod gauges;
 mod lease;
 mod notify;

@@ -14,14 +14,14 @@ use tracing::{debug, error, info, warn};
 
 use super::lease::Leases;
 use super::step::{Done, StepError};
-use super::{Backoff, Settings, close, gauges, notify, revoke, verify};
+use super::{Backoff, Settings, close, follow, gauges, notify, revoke, verify};
 use crate::clock::Clock;
 use crate::crash;
 use crate::incident::brake::Mode;
 use crate::incident::{Actor, Event, EventKind, Incident, State, Step};
 use crate::issuer::{Issuer, Issuers};
 use crate::notice::Mailer;
-use crate::store::{Attempt, Claim, Claimed, Error, Notice, Overdue, Settled, Settlement, Store};
+use crate::store::{Attempt, Claim, Claimed, Error, IssuerHealth, Notice, Overdue, Settled, Settlement, Store};
 use crate::telemetry::metric;
 
 /// Jobs taken by one claim: small, so that many workers share a burst and a dead one holds little.
@@ -65,6 +65,7 @@ impl Worker {
         let sweeper = tokio::spawn(Arc::clone(&self).sweep_on_time(stop.clone()));
         let gauges =
             tokio::spawn(gauges::keep(self.store.clone(), self.issuers.clone(), self.clock.clone(), stop.clone()));
+        let follower = tokio::spawn(follow::follow(self.store.clone(), stop.clone()));
         let mut steps = JoinSet::new();
         while !stop.is_cancelled() {
             let wait = self.fill(&mut steps).await;
@@ -81,6 +82,7 @@ impl Worker {
         let _ = heartbeat.await;
         let _ = sweeper.await;
         let _ = gauges.await;
+        let _ = follower.await;
     }
 
     /// Does all jobs that are due now, one claim after the other, and returns how many there were. For tests that
@@ -291,6 +293,7 @@ impl Worker {
 
     async fn sweep_on_time(self: Arc<Self>, stop: CancellationToken) {
         loop {
+            self.tell_health().await;
             match self.store.sweep().await {
                 Ok(sweep) if sweep.requeued > 0 || sweep.erased > 0 => warn!(
                     requeued = sweep.requeued,
@@ -322,6 +325,27 @@ impl Worker {
                  see `stanch incident held`"
             ),
             Err(error) => warn!(error = &error as &dyn std::error::Error, "nobody looks after what is held: {error}"),
+        }
+    }
+
+    /// Tells, for those who look from elsewhere, how this process finds the issuers, and counts what reporters sent.
+    async fn tell_health(&self) {
+        let now = self.clock.now();
+        let health = self.issuers.iter().map(|issuer| {
+            let status = issuer.status().unwrap_or_default();
+            let (reason, resting_until) = status.resting.unzip();
+            IssuerHealth {
+                issuer: issuer.name().clone(),
+                node: self.settings.node.clone(),
+                breaker: status.breaker.word().to_owned(),
+                reason,
+                resting_until,
+                updated_at: now,
+            }
+        });
+        let told = self.store.put_issuer_health(health.collect()).await;
+        if let Err(error) = told.and(self.store.count_reporter_hours().await) {
+            debug!("health and reporters were not written down: {error}");
         }
     }
 

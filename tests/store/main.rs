@@ -6,6 +6,7 @@ mod db;
 mod given;
 mod grants;
 
+mod audit;
 mod brake;
 mod commits;
 mod delivery;

@@ -77,6 +77,22 @@ impl TestDb {
         try_run(&self.url(), sql).await
     }
 
+    /// What takes the guards of the audit trail away, as whoever owns the database can.
+    pub fn triggers(&self) -> &'static [&'static str] {
+        match &self.kind {
+            Kind::Postgres { .. } => &[
+                "DROP TRIGGER IF EXISTS events_are_never_changed ON events",
+                "DROP TRIGGER IF EXISTS blocks_are_never_changed ON audit_blocks",
+            ],
+            Kind::Sqlite(_) => &[
+                "DROP TRIGGER IF EXISTS events_are_never_changed",
+                "DROP TRIGGER IF EXISTS events_are_never_deleted",
+                "DROP TRIGGER IF EXISTS blocks_are_never_changed",
+                "DROP TRIGGER IF EXISTS blocks_are_never_deleted",
+            ],
+        }
+    }
+
     /// The name of the type of bytes.
     pub fn blob(&self) -> &'static str {
         match &self.kind {

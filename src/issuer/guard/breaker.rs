@@ -56,14 +56,26 @@ pub(super) struct Resting {
     pub misconfigured: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BreakerState {
+    #[default]
     Closed,
     /// One call at a time finds out whether the issuer is back.
     HalfOpen,
     Open,
     /// Open because the issuer refuses our credential.
     Misconfigured,
+}
+
+impl BreakerState {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Misconfigured => "misconfigured",
+            Self::Open => "open",
+        }
+    }
 }
 
 /// A change of state that somebody should hear of.

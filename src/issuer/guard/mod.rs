@@ -56,7 +56,7 @@ impl Default for GuardSettings {
 }
 
 /// What doctor and the operator see.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     pub breaker: BreakerState,
     /// Why the issuer is not called now, and until when.
@@ -217,6 +217,10 @@ impl Issuer for Guard {
             let checked = timeout(self.settings.timeout, self.inner.check()).await;
             checked.unwrap_or_else(|_| Err(silent().why().to_owned()))
         })
+    }
+
+    fn status(&self) -> Option<Status> {
+        Some(Self::status(self))
     }
 
     fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {

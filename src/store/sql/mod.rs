@@ -18,6 +18,7 @@ pub(super) use statement::{Bulk, Statement};
 pub(super) use value::{Value, binds, hex};
 
 use super::Error;
+use super::audit_key::{AuditKey, SharedAuditKey};
 use statement::{CHUNKS, Dialect, rendered};
 
 /// A connection on which statements are run: one that only reads, or a transaction that writes.
@@ -25,6 +26,8 @@ pub(super) struct Session {
     link: Link,
     /// Whether the transaction stored work that somebody should be woken for once it is committed.
     work_due: bool,
+    /// Proves who wrote an audit event.
+    audit: SharedAuditKey,
 }
 
 pub(super) enum Link {
@@ -40,8 +43,13 @@ enum Target<'s> {
 }
 
 impl Session {
-    pub(super) fn new(link: Link) -> Self {
-        Self { link, work_due: false }
+    pub(super) fn new(link: Link, audit: SharedAuditKey) -> Self {
+        Self { link, work_due: false, audit }
+    }
+
+    /// The key under which audit events are proved; there from the moment the store is open.
+    pub(super) fn audit_key(&self) -> Result<AuditKey, Error> {
+        self.audit.get().cloned().ok_or_else(|| Error::unavailable("the store is not open yet"))
     }
 
     /// Runs a statement and returns its rows.

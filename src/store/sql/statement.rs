@@ -17,7 +17,8 @@ use sqlx::AssertSqlSafe;
 /// - `{lock}`: lock the rows that are read; SQLite has one writer and needs none;
 /// - `{plain COLUMN}`: the column, which SQLite is not to look for in an index: it has no statistics to choose by.
 ///   PostgreSQL has them and chooses;
-/// - `{settled_below}`: every transaction with a lower number is over, and what it wrote is visible.
+/// - `{settled_below}`: every transaction with a lower number is over, and what it wrote is visible;
+/// - `{next_transaction}`: no transaction has this number yet.
 pub(in crate::store) struct Statement {
     text: &'static str,
     rendered: [OnceLock<Arc<str>>; 2],
@@ -84,13 +85,18 @@ fn render(text: &str, dialect: Dialect) -> String {
         Dialect::Postgres => "FOR NO KEY UPDATE",
         Dialect::Sqlite => "",
     };
-    let settled_below = match dialect {
-        Dialect::Postgres => "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
-        Dialect::Sqlite => "1",
+    let (settled_below, next_transaction) = match dialect {
+        Dialect::Postgres => (
+            "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
+            "pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+        ),
+        // One writer: every transaction has the number 0, and whoever reads sees all of them.
+        Dialect::Sqlite => ("1", "1"),
     };
     let text = text
         .replace("{lock}", lock)
         .replace("{settled_below}", settled_below)
+        .replace("{next_transaction}", next_transaction)
         .replace("{incident}", super::super::incident_row::COLUMNS);
     let text = text.replace("{token}", super::super::tokens::COLUMNS);
     let text = replace_mark(&text, "{uses ", |list| {

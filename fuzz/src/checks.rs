@@ -33,6 +33,25 @@ pub fn recognize(bytes: &[u8]) {
     assert_eq!(found, again);
 }
 
+/// A file of rules is refused or read, and what was read finds tokens inside of any text.
+pub fn import(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(rules) = stanch::scan::rules::read(&text) else { return };
+    let mut builder = Recognizer::builder().only(&[]);
+    for kind in rules.kinds {
+        builder = builder.with_kind(kind);
+    }
+    for (kind, pattern) in rules.patterns {
+        builder = builder.with_pattern(kind, pattern);
+    }
+    let Ok(recognizer) = builder.build() else { return };
+    let mut end = 0;
+    recognizer.scan(bytes, &mut Scratch::new(), |one| {
+        assert!(one.start >= end && !one.text.is_empty() && one.start + one.text.len() <= bytes.len());
+        end = one.start + one.text.len();
+    });
+}
+
 /// What was recognized is recognized again, as the same token.
 pub fn identify(bytes: &[u8]) {
     let sent = String::from_utf8_lossy(bytes);

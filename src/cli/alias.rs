@@ -14,7 +14,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("filesystem", &["scan", "--history", "none"]),
     ("fs", &["scan", "--history", "none"]),
     ("git", &["scan"]),
-    ("protect", &["scan", "--staged"]),
+    ("protect", &["scan", "--pre-commit"]),
     ("stdin", &["scan", "-"]),
 ];
 
@@ -59,7 +59,7 @@ mod tests {
             ("stanch detect --no-git", "stanch scan --no-git"),
             ("stanch git -v .", "stanch scan -v ."),
             ("stanch dir a b", "stanch scan --history none a b"),
-            ("stanch protect --verbose", "stanch scan --staged --verbose"),
+            ("stanch protect --verbose", "stanch scan --pre-commit --verbose"),
             ("stanch stdin", "stanch scan -"),
             ("stanch scan git", "stanch scan git"),
             ("stanch scan --fail .", "stanch scan --fail=any ."),

@@ -17,7 +17,7 @@ use super::runs::{Pieces, Runs};
 use super::starts::Starts;
 use super::{Error, Scratch};
 use crate::token::Confidence;
-use crate::token::catalogue::{Check, Group, Kind, MAX_BLOCK, Proof};
+use crate::token::catalogue::{Check, Form, Group, Kind, MAX_BLOCK, Proof};
 use crate::token::checksum::{Algorithm, Spans};
 use crate::token::{is_example, macaroon};
 
@@ -91,6 +91,10 @@ impl Engine {
                 literal_len: u16::try_from(kind.literal_len()).unwrap_or(u16::MAX),
                 specific: kind.group != Group::Generic,
             });
+            // Regular expressions are looked for beside the shapes.
+            if matches!(kind.form, Form::Pattern(_)) {
+                continue;
+            }
             let noticed = plan::notice(kind).ok_or_else(|| Error::Unnoticeable(kind.id.to_string()))?;
             let mut word = |text: &str, used: WordUse| words.entry(text.to_owned()).or_default().push(used);
             match noticed {

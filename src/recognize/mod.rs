@@ -70,6 +70,7 @@ mod engine;
 mod identify;
 mod introduced;
 mod matcher;
+mod pattern;
 mod plan;
 mod resolve;
 mod runs;
@@ -80,6 +81,8 @@ use crate::token::catalogue::{self, Kind};
 use crate::token::{Confidence, KindId, Secret, macaroon, pat};
 use engine::{ContextKinds, Engine};
 use matcher::Reach;
+use pattern::Patterns;
+pub use pattern::{Allowed, BadPattern, Pattern, Target as PatternTarget, compile};
 use resolve::Hit;
 
 /// Finds tokens of a set of kinds. Built once; cheap to share behind an `Arc`.
@@ -87,6 +90,7 @@ pub struct Recognizer {
     kinds: Vec<Kind>,
     ids: Vec<KindId>,
     engine: Engine,
+    patterns: Patterns,
     /// Kinds that need a word nearby, and whose bare text is accepted from a reporter all the same.
     accepted: Vec<usize>,
 }
@@ -149,6 +153,7 @@ pub enum Error {
 #[derive(Default)]
 pub struct RecognizerBuilder {
     own: Vec<Kind>,
+    patterns: Vec<(Kind, Pattern)>,
     pat_prefix: Option<String>,
     macaroons: Option<(String, String)>,
     only: Option<Vec<KindId>>,
@@ -172,6 +177,12 @@ impl RecognizerBuilder {
     /// Adds a kind of this installation.
     pub fn with_kind(mut self, kind: Kind) -> Self {
         self.own.push(kind);
+        self
+    }
+
+    /// Adds a kind whose tokens a regular expression finds.
+    pub fn with_pattern(mut self, kind: Kind, pattern: Pattern) -> Self {
+        self.patterns.push((kind, pattern));
         self
     }
 
@@ -216,6 +227,12 @@ impl RecognizerBuilder {
             kinds.push(macaroon::kind(prefix, location).map_err(|bad| Error::Prefix(bad.0))?);
         }
         kinds.extend(self.own);
+        let mut patterns = Vec::new();
+        for (kind, pattern) in self.patterns {
+            patterns.push((kinds.len(), pattern));
+            kinds.push(kind);
+        }
+        let patterns = Patterns::new(patterns).ok_or(Error::TooLarge)?;
         for (at, kind) in kinds.iter().enumerate() {
             if kinds[..at].iter().any(|other| other.id == kind.id) {
                 return Err(Error::DuplicateKind(kind.id.to_string()));
@@ -227,7 +244,7 @@ impl RecognizerBuilder {
         let accepted = self.accepted.iter().map(position).collect::<Result<_, _>>()?;
         let ids = kinds.iter().map(|kind| KindId::new(&kind.id)).collect();
         let engine = Engine::new(&kinds)?;
-        Ok(Recognizer { kinds, ids, engine, accepted })
+        Ok(Recognizer { kinds, ids, engine, patterns, accepted })
     }
 }
 
@@ -251,6 +268,11 @@ impl Recognizer {
         self.kinds.iter().find(|kind| kind.id == id.as_str())
     }
 
+    /// Whether some of the kinds are told by regular expressions, of which no alphabet and no length is known.
+    pub fn has_patterns(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
     /// Bytes that a token may have at most: pieces of a larger text must overlap by so many.
     pub fn longest(&self) -> usize {
         self.kinds.iter().map(Kind::max_len).max().unwrap_or(0)
@@ -270,6 +292,10 @@ impl Recognizer {
     /// Calls `found` for each token in the text, in order; where kinds overlap, for the most specific one.
     pub fn scan<'h>(&self, haystack: &'h [u8], scratch: &mut Scratch, mut found: impl FnMut(Match<'h>)) {
         self.engine.scan(&self.kinds, haystack, ContextKinds::Sought, scratch);
+        if !self.patterns.is_empty() {
+            self.patterns.scan(haystack, &mut scratch.hits);
+            resolve::resolve(&mut scratch.hits);
+        }
         for hit in &scratch.hits {
             found(Match {
                 kind: self.ids[hit.kind].clone(),

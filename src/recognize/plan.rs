@@ -42,6 +42,7 @@ const MAX_STARTS: usize = 8;
 pub fn notice(kind: &Kind) -> Option<Noticed> {
     let parts = match &kind.form {
         Form::Block { begin, end } => return Some(Noticed::Block { begin, end }),
+        Form::Pattern(_) => return None,
         Form::Shape(parts) => parts.as_ref(),
     };
     let texts = literals(parts);

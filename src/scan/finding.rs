@@ -72,6 +72,7 @@ fn fixed_start(kind: &Kind, token: &[u8]) -> usize {
             let fitting = begin.iter().filter(|marker| token.starts_with(marker.as_bytes()));
             return fitting.map(|marker| marker.len()).max().unwrap_or(0);
         }
+        Form::Pattern(_) => return 0,
         Form::Shape(parts) => parts,
     };
     let mut len = 0;

@@ -11,6 +11,7 @@ use super::incremental::State;
 use super::lfs::Lfs;
 use super::log_opts::Wanted;
 use super::progress::Progress;
+use super::rules::RulePaths;
 use super::staged::Staged;
 use super::suppress::{Baseline, IgnoreFile, Inline};
 use crate::clock::Clock;
@@ -22,6 +23,8 @@ pub struct Plan {
     pub targets: Vec<Target>,
     pub choice: Choice,
     pub recognizer: Arc<Recognizer>,
+    /// Where imported rules apply.
+    pub rule_paths: RulePaths,
     pub min_confidence: Confidence,
     pub decode_depth: usize,
     pub archives: ArchiveLimits,
@@ -57,6 +60,7 @@ impl Plan {
             targets,
             choice: Choice::Everything,
             recognizer,
+            rule_paths: RulePaths::default(),
             min_confidence: Confidence::Shape,
             decode_depth: DECODE_DEPTH,
             archives: ArchiveLimits::default(),

@@ -15,6 +15,7 @@ use super::plan::{Choice, Plan, Target};
 use super::provenance::Provenance;
 use super::range;
 use super::read::{Harvest, Shared, Worker};
+use super::rules::Applies;
 use super::staged;
 use super::text::TextScanner;
 use super::tree;
@@ -40,6 +41,8 @@ pub struct Suppressed {
     /// Those that stood there before what was chosen to be read.
     pub earlier: u64,
     pub inline: u64,
+    /// By the paths that a file of rules excepts.
+    pub rules: u64,
     pub ignore_file: u64,
     pub baseline: u64,
     /// Not wanted, by what their issuer said of them.
@@ -48,7 +51,7 @@ pub struct Suppressed {
 
 impl Suppressed {
     pub fn total(self) -> u64 {
-        self.inline + self.ignore_file + self.baseline + self.earlier + self.verdict
+        self.inline + self.ignore_file + self.rules + self.baseline + self.earlier + self.verdict
     }
 }
 
@@ -145,6 +148,12 @@ fn settle(all: Harvest, plan: &Plan, began: Instant) -> Outcome {
     let mut suppressed = Suppressed { inline: all.inline, ..Suppressed::default() };
     let mut findings = all.findings;
     findings.sort_by(Finding::order);
+    findings.retain(|finding| {
+        let path = finding.provenance.path.trim_start_matches("./");
+        let applies = plan.rule_paths.apply(&finding.kind, path);
+        suppressed.rules += u64::from(applies == Applies::Excepted);
+        applies == Applies::Yes
+    });
     let is_told = |id: &FindingId| findings.iter().any(|finding| finding.id == *id);
     suppressed.earlier = all.earlier.iter().filter(|id| !is_told(id)).count() as u64;
     let mut used = Vec::new();

@@ -16,6 +16,7 @@ pub fn generate(kind: &Kind, random: &mut dyn FnMut() -> u64) -> Option<Vec<u8>>
     const TRIES: usize = 200;
     (0..TRIES).find_map(|_| match &kind.form {
         Form::Block { begin, end } => block(begin, end, random),
+        Form::Pattern(_) => None,
         Form::Shape(parts) => match kind.check.map(|check| check.algorithm) {
             Some(Algorithm::Jwt { claims }) => jwt(parts, claims, random),
             Some(Algorithm::MacaroonV2 { .. }) => macaroon(parts, random),

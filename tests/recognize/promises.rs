@@ -43,6 +43,22 @@ proptest! {
     }
 
     #[test]
+    fn importing_any_rules_keeps_its_promises(
+        regex in "(acme_|[a-z]|\\(|\\)|\\[0-9a-f\\]|\\{[0-9]{1,3}\\}|\\+|\\*|\\||\\.|\\(\\?i\\)|\\$|\\^){0,12}",
+        other in "\\PC{0,60}",
+        entropy in -2.0..9.0_f64,
+        group in -1..4_i64,
+        word in "[a-z_]{0,5}",
+    ) {
+        let file = format!(
+            "[[rules]]\nid = \"{word}\"\nregex = '{regex}'\nsecretGroup = {group}\nentropy = {entropy:.1}\nkeywords = ['{word}']\n\
+             [[rules.allowlists]]\nregexes = ['{regex}x']\nstopwords = ['{word}']\nregexTarget = 'line'\n# acme_0af {word}\n"
+        );
+        checks::import(file.as_bytes());
+        checks::import(other.as_bytes());
+    }
+
+    #[test]
     fn reading_any_macaroon_keeps_its_promises(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), tail in any::<u8>()) {
         checks::macaroon(&bytes);
         // Nearly one: version, identifier, signature.

@@ -1,5 +1,6 @@
 //! The command: exit codes, suppression, and that no report tells a token.
 
+use super::repo::Repo;
 use super::support::{Folder, found, kind, kinds, token};
 
 const FORMATS: &[&str] =
@@ -90,6 +91,161 @@ fn own_kinds_are_found_and_exported() {
     assert_eq!(folder.run_with(&["rules", "test"], b"nothing").code(), 1);
     assert!(folder.run(&["rules", "show", "npm-access-token"]).out().contains("npm_"));
     assert!(!kind("npm-access-token").name.is_empty());
+}
+
+#[test]
+fn rules_of_gitleaks_are_imported_and_what_is_not_kept_is_told() {
+    let rules = r#"
+        title = "acme"
+        [extend]
+        useDefault = true
+        [[rules]]
+        id = "acme-key"
+        description = "key of the old shop"
+        regex = '(?i)acme[_ ]?key\s*=\s*"([a-z0-9]{16})"'
+        secretGroup = 1
+        entropy = 3.0
+        keywords = ["acme"]
+        [[rules.allowlists]]
+        stopwords = ["example"]
+        paths = ["^docs/"]
+        [[rules]]
+        id = "look-behind"
+        regex = "(?<=x)y"
+    "#;
+    let key = |value: &str| format!("ACME_KEY = \"{value}\"\n");
+    let folder = Folder::new()
+        .with("rules.toml", rules)
+        .with("a.py", format!("x\n  {}", key("q8r3v7n1m5k2p9w4")))
+        .with("plain.py", key("aaaaaaaaaaaaaaab"))
+        .with("stop.py", key("exampleq8r3v7n1m"))
+        .with("docs/a.md", key("q8r3v7n1m5k2p9w5"))
+        .with("b.js", token("npm-access-token", 8));
+    let ran = folder.run(&["scan", "--json", "-c", "rules.toml"]);
+    let report = ran.json();
+    assert_eq!(found(&report), [("acme-key".into(), "a.py".into()), ("npm-access-token".into(), "b.js".into())]);
+    let finding = &report["findings"][0];
+    assert_eq!((&finding["line"], &finding["column"]), (&2.into(), &15.into()));
+    assert_eq!(finding["name"], "key of the old shop");
+    assert!(!ran.out().contains("q8r3v7n1m"), "{}", ran.out());
+    assert_eq!(report["suppressed"]["rules"], 1);
+    assert!(ran.err().contains("rule `look-behind` was not kept"), "{}", ran.err());
+    assert!(ran.err().contains("the catalogue stands in their place"), "{}", ran.err());
+    assert_eq!(kinds(&folder.scan(&["-c", "rules.toml", "--rule", "acme"])), ["acme-key"]);
+    assert_eq!(kinds(&folder.scan(&["-c", "rules.toml", "--exclude-rule", "acme"])), ["npm-access-token"]);
+    let listed = folder.run(&["rules", "list", "-c", "rules.toml", "acme"]);
+    assert_eq!(listed.out(), "acme-key  imported rule, key of the old shop\n");
+    assert!(folder.run(&["rules", "show", "-c", "rules.toml", "acme-key"]).out().contains("[a-z0-9]{16}"));
+    let tested = folder.run_with(&["rules", "test", "-c", "rules.toml", "acme"], key("q8r3v7n1m5k2p9w4").as_bytes());
+    assert_eq!(tested.out(), "acme-key  shape  bytes 12 to 28\n");
+    assert_eq!(folder.run(&["scan", "-c", "a.py"]).code(), 2);
+}
+
+#[test]
+fn an_imported_rule_finds_in_histories_and_in_what_is_staged() {
+    let repo = Repo::new();
+    let rules = "[[rules]]\nid = \"acme\"\nregex = 'acme:[a-z]{8}\\n[a-z]{8}'\n";
+    repo.commit("rules.toml", Some(rules));
+    let text = |lines: usize| format!("{}acme:abcdefgh\nijklmnop\n", "line\n".repeat(lines));
+    for lines in 0..30 {
+        repo.commit("a", Some(&text(lines)));
+    }
+    repo.commit("a", Some(&text(30).replace("ijkl", "ij!l")));
+    repo.git(&["repack", "-q", "-a", "-d", "-f"]);
+    let report = repo.folder.scan(&["-c", "rules.toml"]);
+    assert_eq!(found(&report), [("acme".into(), "a".into())]);
+    assert_eq!(report["findings"][0]["line"], 1);
+    repo.write("b", Some(&text(1)));
+    repo.git(&["add", "b"]);
+    assert_eq!(found(&repo.folder.scan(&["-c", "rules.toml", "--staged"])), [("acme".into(), "b".into())]);
+    // A file of rules in what is scanned is not obeyed by itself.
+    std::fs::rename(repo.path("rules.toml"), repo.path(".gitleaks.toml")).expect("the folder is ours");
+    assert_eq!(repo.folder.run(&["scan"]).code(), 0);
+}
+
+#[test]
+fn what_is_typed_for_other_scanners_is_understood() {
+    let repo = Repo::new();
+    repo.commit("old", Some(&token("npm-access-token", 9)));
+    repo.commit("old", None);
+    for (args, code) in [
+        (&["detect", "--source", ".", "--no-banner", "--redact", "-v"][..], 1),
+        (&["git", "-v", "--log-opts=-1"], 0),
+        (&["dir", "."], 0),
+        (&["detect", "--no-git", "-s", "."], 0),
+        (&["protect", "--staged"], 0),
+        (&["git", "--pre-commit", "--staged", "--redact=100"], 0),
+        (&["filesystem", "--directory", ".", "--no-update", "--fail"], 0),
+        (&["git", ".", "--since-commit", "HEAD~1", "--fail", "--no-verification"], 0),
+        (&["scan", "--git-history", "none", "--no-validate", "--no-update-check", "."], 0),
+        (&["detect", "-f", "json", "-r", "report.json", "--exit-code", "7"], 7),
+        (&["stdin"], 0),
+    ] {
+        let ran = repo.folder.run(args);
+        assert_eq!(ran.code(), code, "{args:?}: {}{}", ran.out(), ran.err());
+    }
+}
+
+#[test]
+fn nothing_is_said_of_nothing_if_one_asks_for_quiet() {
+    let folder = Folder::new().with("a", "nothing");
+    let quiet = folder.run(&["scan", "-q"]);
+    assert_eq!((quiet.code(), quiet.out() + &quiet.err()), (0, String::new()));
+    let folder = folder.with("b", token("npm-access-token", 1));
+    assert!(folder.run(&["scan", "-q"]).out().contains("1 token"));
+}
+
+/// Runs a command on a terminal, and gives back all that it wrote there.
+fn on_a_terminal(folder: &Folder, command: &str) -> String {
+    let ran = std::process::Command::new("script")
+        .args(["-q", "-e", "-c", command, "/dev/null"])
+        .current_dir(folder.path())
+        .env("TERM", "xterm")
+        .output()
+        .expect("util-linux is there");
+    String::from_utf8_lossy(&ran.stdout).into_owned()
+}
+
+#[test]
+fn progress_is_drawn_on_a_terminal_and_gone_before_the_report() {
+    // A pipe that says nothing for a while keeps the scan waiting, and the line is drawn.
+    let folder = Folder::new();
+    let stanch = env!("CARGO_BIN_EXE_stanch");
+    let slow = format!("(echo one; timeout 1 tail -f /dev/null; echo two) | {stanch} scan -");
+    let told = on_a_terminal(&folder, &slow);
+    let (before, report) = told.rsplit_once("\r\u{1b}[K").expect("a line was drawn and cleared");
+    assert!(before.contains("Searching: "), "{told:?}");
+    assert!(report.contains("No token found") && !report.contains("Searching"), "{told:?}");
+    let told = on_a_terminal(&folder, &format!("{slow} --no-progress"));
+    assert!(!told.contains("Searching"), "{told:?}");
+    // In pipes there is none, however long it takes.
+    let told = on_a_terminal(&folder, &format!("{slow} 2>err | cat; cat err"));
+    assert!(!told.contains("Searching") && told.contains("No token found"), "{told:?}");
+}
+
+#[test]
+fn completions_and_manual_know_the_new_words() {
+    let folder = Folder::new();
+    let page = folder.run(&["man", "scan"]).out().replace('\\', "");
+    let bash = folder.run(&["completions", "bash"]).out();
+    for word in [
+        "--staged",
+        "--since-commit",
+        "--branch",
+        "--log-opts",
+        "--max-depth",
+        "--incremental",
+        "--lfs",
+        "--submodules",
+        "--git-credentials",
+        "--memory-limit",
+        "--quiet",
+        "--no-progress",
+    ] {
+        assert!(page.contains(word), "{word} is not in the manual");
+        assert!(bash.contains(word), "{word} is not completed");
+    }
+    assert!(bash.contains("pre-push") && folder.run(&["man", "hook"]).out().contains("install"));
 }
 
 #[test]

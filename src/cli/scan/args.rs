@@ -9,16 +9,16 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use ignore::overrides::OverrideBuilder;
 
-use super::ask::{self, AskArgs};
+use super::ask::AskArgs;
 use super::choose::Choose;
+use super::kinds::recognizer_with;
 use super::remember::Remember;
 use super::targets::Targets;
 use crate::cli::Usage;
 use crate::clock::Clock;
-use crate::recognize::{self, Recognizer};
 use crate::scan::report::Format;
-use crate::scan::{ArchiveLimits, Baseline, History, IgnoreFile, Ignored, Inline, Plan, Unreachable, rules};
-use crate::token::{Confidence, KindId, catalogue};
+use crate::scan::{ArchiveLimits, Baseline, History, IgnoreFile, Ignored, Inline, Plan, Unreachable};
+use crate::token::{Confidence, catalogue};
 
 pub const AFTER_HELP: &str = "\
 Exit codes: 0 clean and complete, 1 tokens found, 2 wrong usage, 3 nothing found but something was not read,
@@ -257,8 +257,10 @@ impl ScanArgs {
         let targets = targets.list.clone();
         let archives =
             ArchiveLimits { depth: self.max_archive_depth, bytes: self.max_archive_size, ..ArchiveLimits::default() };
-        let defaults = Plan::new(targets, Arc::new(self.recognizer(own)?), Clock::system());
+        let (recognizer, rule_paths) = recognizer_with(own, &self.rule, &self.exclude_rule, self.config.as_deref())?;
+        let defaults = Plan::new(targets, Arc::new(recognizer), Clock::system());
         Ok(Plan {
+            rule_paths,
             choice: self.choose.choice()?,
             lfs: self.choose.lfs(),
             min_confidence: match self.min_confidence {
@@ -299,10 +301,6 @@ impl ScanArgs {
         self.config.as_deref()
     }
 
-    fn recognizer(&self, own: Vec<catalogue::Kind>) -> anyhow::Result<Recognizer> {
-        recognizer_with(own, &self.rule, &self.exclude_rule, self.config.as_deref())
-    }
-
     fn paths(&self) -> anyhow::Result<ignore::overrides::Override> {
         let mut paths = OverrideBuilder::new("");
         let excluded: Vec<_> = self.exclude.iter().map(|glob| format!("!{glob}")).collect();
@@ -331,55 +329,7 @@ impl ScanArgs {
     }
 }
 
-/// The recognizer of the kinds that were asked for.
-pub fn recognizer(only: &[String], without: &[String], config: Option<&Path>) -> anyhow::Result<Recognizer> {
-    recognizer_with(Vec::new(), only, without, config)
-}
-
-/// The same with kinds of this installation.
-fn recognizer_with(
-    mut own: Vec<catalogue::Kind>,
-    only: &[String],
-    without: &[String],
-    config: Option<&Path>,
-) -> anyhow::Result<Recognizer> {
-    let mut builder = Recognizer::builder();
-    if let Some(path) = config.filter(|path| !ask::is_service(path)) {
-        let text = read(path)?;
-        own.extend(rules::read(&text).map_err(|bad| Usage(format!("{bad}: `{}`", path.display())))?);
-    }
-    if !only.is_empty() {
-        builder = builder.only(&named(only, &own)?);
-    }
-    builder = builder.without(&named(without, &own)?);
-    let is = |list: &[String], id: &str| list.iter().any(|name| fits(name, id));
-    for kind in own {
-        if (only.is_empty() || is(only, &kind.id)) && !is(without, &kind.id) {
-            builder = builder.with_kind(kind);
-        }
-    }
-    builder.build().map_err(|error: recognize::Error| Usage(error.to_string()).into())
-}
-
-/// The kinds of the catalogue that the names mean.
-fn named(names: &[String], own: &[catalogue::Kind]) -> anyhow::Result<Vec<KindId>> {
-    let mut all = Vec::new();
-    for name in names {
-        let fitting = catalogue::builtin().iter().filter(|kind| fits(name, &kind.id));
-        let before = all.len();
-        all.extend(fitting.map(|kind| KindId::new(&kind.id)));
-        if all.len() == before && !own.iter().any(|kind| fits(name, &kind.id)) {
-            return Err(Usage(format!("no kind is named `{name}`; `stanch rules list` shows all")).into());
-        }
-    }
-    Ok(all)
-}
-
-fn fits(name: &str, id: &str) -> bool {
-    id.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).map_err(|error| Usage(format!("`{}` cannot be read: {error}", path.display())).into())
 }
 

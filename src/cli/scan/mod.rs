@@ -13,6 +13,7 @@ mod ask;
 mod choose;
 mod clone;
 mod hook;
+mod kinds;
 mod progress;
 mod remember;
 mod rules;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::args::recognizer;
+use super::kinds::recognizer;
 use crate::cli::{Usage, out};
 use crate::scan::{Sighting, TextScanner, rules};
 use crate::token::catalogue::Kind;

@@ -57,12 +57,19 @@ impl<'s> Texts<'s> {
                 // UTF-16 may begin anywhere, and every other byte of it is zero.
                 .with_whole_byte(0);
         }
+        if recognizer.has_patterns() {
+            // Of a regular expression no distance is known.
+            locality = locality.with_whole(|_| true);
+        }
         Self { scanner, locality }
     }
 
     /// As `new`; what is an archive by its first bytes is never looked at in parts.
     pub fn beside_archives(scanner: &'s TextScanner) -> Self {
         let texts = Self::new(scanner);
+        if scanner.recognizer().has_patterns() {
+            return texts;
+        }
         Self { locality: texts.locality.with_whole(|head| Format::of(head).is_some()), ..texts }
     }
 
@@ -120,6 +127,6 @@ fn bytes(kind: &Kind) -> Vec<u8> {
 fn markers(kind: &Kind) -> Vec<&'static str> {
     match &kind.form {
         catalogue::Form::Block { begin, .. } => begin.to_vec(),
-        catalogue::Form::Shape(_) => Vec::new(),
+        catalogue::Form::Pattern(_) | catalogue::Form::Shape(_) => Vec::new(),
     }
 }

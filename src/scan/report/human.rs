@@ -125,6 +125,7 @@ fn summary(outcome: &Outcome, detail: Detail, ink: Ink, out: &mut dyn Write) -> 
         let each = [
             (suppressed.baseline, "in the baseline"),
             (suppressed.earlier, "there before"),
+            (suppressed.rules, "in paths that the rules except"),
             (suppressed.ignore_file, "in the ignore file"),
             (suppressed.inline, "by a comment"),
             (suppressed.verdict, "by what their issuer said"),

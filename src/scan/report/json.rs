@@ -155,6 +155,7 @@ fn suppressed(outcome: &Outcome) -> Value {
         "earlier": outcome.suppressed.earlier,
         "ignore_file": outcome.suppressed.ignore_file,
         "inline": outcome.suppressed.inline,
+        "rules": outcome.suppressed.rules,
         "verdict": outcome.suppressed.verdict,
     })
 }

@@ -61,7 +61,7 @@ fn outcome() -> Outcome {
     Outcome {
         findings: vec![live, silent, finding("npm-access-token", git, 9, vec![])],
         coverage,
-        suppressed: Suppressed { inline: 1, ignore_file: 0, baseline: 2, earlier: 0, verdict: 1 },
+        suppressed: Suppressed { inline: 1, ignore_file: 0, baseline: 2, earlier: 0, rules: 0, verdict: 1 },
         took: Duration::from_millis(120),
         unused_entries: vec!["gone/**".into()],
         state: None,

@@ -74,6 +74,7 @@ pub fn regex(kind: &Kind) -> String {
             let any = |list: &[&str]| list.iter().map(|text| escaped(text)).collect::<Vec<_>>().join("|");
             return format!("(?:{})[\\s\\S]+?(?:{})", any(begin), any(end));
         }
+        KindForm::Pattern(regex) => return regex.to_string(),
         KindForm::Shape(parts) => parts,
     };
     let mut regex = String::new();

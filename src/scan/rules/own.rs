@@ -15,6 +15,8 @@
 
 use serde::Deserialize;
 
+use super::import::{self, Rules};
+
 use crate::token::catalogue::{Check, Kind, Proof, Severity};
 use crate::token::checksum::{Algorithm, Identifier};
 
@@ -51,10 +53,16 @@ struct Entry {
     severity: Option<String>,
 }
 
-/// Reads a file of kinds.
-pub fn read(text: &str) -> Result<Vec<Kind>, BadRules> {
-    let file: File = toml::from_str(text).map_err(|error| BadRules::Syntax(error.message().to_owned()))?;
-    file.kind.into_iter().map(kind).collect()
+/// Reads a file of kinds, or one of another scanner's rules.
+pub fn read(text: &str) -> Result<Rules, BadRules> {
+    let bad = |error: toml::de::Error| BadRules::Syntax(error.message().to_owned());
+    let table: toml::Table = toml::from_str(text).map_err(bad)?;
+    if import::is_theirs(&table) {
+        return import::import(&table);
+    }
+    let file: File = toml::from_str(text).map_err(bad)?;
+    let kinds = file.kind.into_iter().map(kind).collect::<Result<_, _>>()?;
+    Ok(Rules { kinds, ..Rules::default() })
 }
 
 fn kind(entry: Entry) -> Result<Kind, BadRules> {
@@ -100,7 +108,7 @@ mod tests {
     #[test]
     fn a_file_of_kinds_is_read_and_a_wrong_one_says_why() {
         let good = "[[kind]]\nid = \"acme-token\"\nissuer = \"Acme\"\nname = \"token\"\nshape = \"acme_{b62:20}\"\n";
-        assert_eq!(read(good).expect("it is right")[0].id, "acme-token");
+        assert_eq!(read(good).expect("it is right").kinds[0].id, "acme-token");
         for (wrong, why) in [
             (good.replace("acme-token", "Acme"), "cannot be the id"),
             (good.replace("{b62:20}", "{b99:20}"), "no character set is named"),

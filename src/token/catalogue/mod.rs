@@ -53,6 +53,8 @@ pub struct Kind {
 pub enum Form {
     /// From one of the `begin` markers to the `end` marker of the same place in the list.
     Block { begin: &'static [&'static str], end: &'static [&'static str] },
+    /// A regular expression, of another scanner's rule.
+    Pattern(Cow<'static, str>),
     /// One line of parts.
     Shape(Cow<'static, [Part]>),
 }
@@ -125,7 +127,19 @@ impl Kind {
     /// # Errors
     /// [`BadShape`] says what the shape lacks.
     pub fn own(id: &str, issuer: &str, name: &str, shape: &str, check: Option<Check>) -> Result<Self, BadShape> {
-        Ok(Self {
+        let form = Form::Shape(Cow::Owned(shape::parse(shape)?));
+        Ok(Self { check, ..Self::with_form(id, issuer, name, form) })
+    }
+
+    /// A kind whose tokens a regular expression tells.
+    pub fn pattern(id: &str, issuer: &str, name: &str, regex: &str) -> Self {
+        let form = Form::Pattern(Cow::Owned(regex.to_owned()));
+        let (group, evidence, severity) = (Group::Generic, Evidence::OneScanner, Severity::High);
+        Self { group, evidence, severity, ..Self::with_form(id, issuer, name, form) }
+    }
+
+    fn with_form(id: &str, issuer: &str, name: &str, form: Form) -> Self {
+        Self {
             id: Cow::Owned(id.to_owned()),
             issuer: Cow::Owned(issuer.to_owned()),
             name: Cow::Owned(name.to_owned()),
@@ -134,10 +148,10 @@ impl Kind {
             github_alerts: &[],
             evidence: Evidence::Documented,
             severity: Severity::Critical,
-            form: Form::Shape(Cow::Owned(shape::parse(shape)?)),
+            form,
             context: &[],
             case: Case::Kept,
-            check,
+            check: None,
             verify: "",
             revoke_self: "",
             revoke_issuer: "",
@@ -145,7 +159,7 @@ impl Kind {
             structure: "",
             notes: "",
             sources: &[],
-        })
+        }
     }
 
     /// How its macaroons are named, if its tokens are macaroons.
@@ -163,7 +177,7 @@ impl Kind {
     /// The parts of the shape; none for a block.
     pub fn parts(&self) -> &[Part] {
         match &self.form {
-            Form::Block { .. } => &[],
+            Form::Block { .. } | Form::Pattern(_) => &[],
             Form::Shape(parts) => parts,
         }
     }
@@ -175,6 +189,7 @@ impl Kind {
                 let shortest = |list: &[&str]| list.iter().map(|text| text.len()).min().unwrap_or(0);
                 shortest(begin) + shortest(end)
             }
+            Form::Pattern(_) => 0,
             Form::Shape(parts) => {
                 parts.iter().filter(|part| !matches!(part, Part::Run { .. })).map(Part::min_len).sum()
             }
@@ -184,7 +199,7 @@ impl Kind {
     /// Length of the longest token, in bytes; for a block the longest that is looked at.
     pub fn max_len(&self) -> usize {
         match &self.form {
-            Form::Block { .. } => MAX_BLOCK,
+            Form::Block { .. } | Form::Pattern(_) => MAX_BLOCK,
             Form::Shape(parts) => parts.iter().map(Part::max_len).sum(),
         }
     }

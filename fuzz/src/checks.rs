@@ -7,11 +7,12 @@ use std::fs;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
-use stanch::clock::Clock;
+use stanch::clock::{Clock, Timestamp};
 use stanch::recognize::{Identified, Recognizer, Scratch};
 use stanch::scan::engine::{Detector, Edit, From, Marks, Outcome, Texts, Windows};
 use stanch::scan::git::{Closed, Options, Selection, scan_repository};
 use stanch::scan::{ArchiveLimits, Plan, TextScanner, run_on_stream};
+use stanch::token::caveat::{Caveat, Context, Project};
 use stanch::token::checksum::Spans;
 use stanch::token::{jwt, macaroon, pat, shape};
 
@@ -74,6 +75,29 @@ pub fn macaroon(bytes: &[u8]) {
     if let Some(found) = macaroon::find(bytes) {
         assert!(found.prefix_len < found.len && found.len <= bytes.len());
     }
+    // What the strict reader takes is written back as it was, and found by the lenient one as the same macaroon.
+    if let Some(read) = macaroon::read_strictly("acme", bytes) {
+        assert_eq!(read.text("acme").expose(), bytes);
+        let found = macaroon::find(bytes).expect("one spelling is one of all");
+        assert_eq!(found.macaroon.canonical(), read.canonical());
+    }
+}
+
+/// A caveat is read or refused; what is read and can be written is read again as the same, and checking it never panics.
+pub fn caveat(bytes: &[u8]) {
+    let Ok(read) = Caveat::read(bytes) else { return };
+    if let Ok(text) = read.write() {
+        assert_eq!(Caveat::read(text.as_bytes()).as_ref(), Ok(&read));
+    }
+    let context = Context {
+        project: Some(Project { name: "A.b", id: Some("x") }),
+        user: Some("u"),
+        method: Some("GET"),
+        path: Some("/a/b"),
+        address: Some([192, 0, 2, 1].into()),
+        ..Context::at(Timestamp::from_millis(1_795_395_604_000))
+    };
+    let _ = read.check(&context);
 }
 
 /// No rule panics, whatever the token and wherever its parts are said to be; a completed token fits.

@@ -34,7 +34,7 @@ pub enum Command {
     Search(super::scan::Command),
     /// Play the reporter: sign and post leaked-token reports, well-formed or not
     Send(Box<send::SendArgs>),
-    /// Mint, list and revoke tokens of the built-in issuer
+    /// Make, narrow, check, list, rotate and revoke tokens of the built-in issuer
     #[command(subcommand)]
     Token(token::Command),
     /// Take deliveries and work on them

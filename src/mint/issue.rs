@@ -50,10 +50,11 @@ impl Mint {
         {
             return Err(Refused::Forbidden("a token is made for oneself only"));
         }
+        let tell = order.tell_owner.then_some(TokenOccasion::Created);
         let (new, secret) = self.make(order, by.text(), now)?;
         let id = new.id;
         let limits = &self.settings.limits;
-        match self.store.insert_own_token(new, limits.max_per_owner, Some(TokenOccasion::Created)).await? {
+        match self.store.insert_own_token(new, limits.max_per_owner, tell).await? {
             Insertion::NameTaken => Err(Refused::NameTaken),
             Insertion::TooMany => Err(Refused::TooMany),
             Insertion::Stored => Ok(Issued { token: self.get(id).await?, secret }),

@@ -44,6 +44,8 @@ pub struct Order {
     pub canary: bool,
     /// Of a magic token.
     pub magic: Option<Magic>,
+    /// Whether its owner is told by mail that it was made.
+    pub tell_owner: bool,
     /// Small facts about its making.
     pub additional: Json,
 }
@@ -138,6 +140,7 @@ impl Order {
             expires: Expires::ByDefault,
             canary: false,
             magic: None,
+            tell_owner: true,
             additional: json!({}),
         }
     }

@@ -92,7 +92,9 @@ impl Uses {
                 () = tokio::time::sleep(wait) => {}
             }
             let batch: Vec<Use> = std::mem::take(&mut self.lock().uses).into_values().collect();
-            match self.store.record_uses(batch.clone()).await {
+            let recorded = self.store.record_uses(batch.clone()).await;
+            let failed = recorded.is_err();
+            match recorded {
                 Ok(()) => wait = WRITE_EVERY,
                 Err(error) => {
                     let failure: &(dyn std::error::Error + 'static) = &error;
@@ -105,7 +107,8 @@ impl Uses {
                 }
             }
             let mut pending = self.lock();
-            if pending.uses.is_empty() || self.closing.is_cancelled() {
+            // At the end of the process once more for what came meanwhile, and not for ever for what cannot be written.
+            if pending.uses.is_empty() || (failed && self.closing.is_cancelled()) {
                 pending.writing = false;
                 return;
             }

@@ -14,11 +14,23 @@ use super::letter::Letter;
 use super::settings::{Contact, House};
 use super::{Content, SendError, html, text};
 use crate::clock::Timestamp;
+use crate::id::NoticeId;
+use crate::incident::EmailAddress;
 
 pub(super) fn compose(house: &House, content: &Content<'_>, now: Timestamp) -> Result<Message, SendError> {
-    let to: Address = content.to.as_str().parse().map_err(|_| undeliverable("the owner's address cannot be mailed"))?;
-    let letter = Letter::write(house, content);
-    let (Ok(text), Ok(html)) = (text::render(&letter), html::render(&letter)) else {
+    wrap(house, &Letter::write(house, content), content.to, content.notice_id, now)
+}
+
+/// Lays a letter out twice and puts it into an envelope.
+pub(super) fn wrap(
+    house: &House,
+    letter: &Letter,
+    to: &EmailAddress,
+    notice_id: NoticeId,
+    now: Timestamp,
+) -> Result<Message, SendError> {
+    let to: Address = to.as_str().parse().map_err(|_| undeliverable("the owner's address cannot be mailed"))?;
+    let (Ok(text), Ok(html)) = (text::render(letter), html::render(letter)) else {
         return Err(undeliverable("the notice could not be laid out"));
     };
     // The owner's own name stays out of the header: it is not ours to vouch for.
@@ -27,7 +39,7 @@ pub(super) fn compose(house: &House, content: &Content<'_>, now: Timestamp) -> R
         .to(Mailbox::new(None, to))
         .subject(header_text(&letter.subject))
         .date(UNIX_EPOCH + Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(0)))
-        .message_id(Some(format!("<{}@{}>", content.notice_id, house.message_id_domain)))
+        .message_id(Some(format!("<{notice_id}@{}>", house.message_id_domain)))
         .raw_header(header("Auto-Submitted", "auto-generated"))
         .raw_header(header("X-Auto-Response-Suppress", "All"));
     if let Contact::Address(address) = &house.contact
@@ -37,7 +49,7 @@ pub(super) fn compose(house: &House, content: &Content<'_>, now: Timestamp) -> R
     }
     let parts = MultiPart::builder()
         .kind(MultiPartKind::Alternative)
-        .boundary(format!("part-of-{}", content.notice_id))
+        .boundary(format!("part-of-{notice_id}"))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html));
     message.multipart(parts).map_err(|_| undeliverable("the notice does not fit into a mail"))

@@ -17,12 +17,16 @@ mod message;
 mod settings;
 mod smtp;
 mod text;
+mod token;
 mod words;
 
 #[cfg(test)]
 mod sample;
 
 pub use settings::{Settings, SettingsError, SmtpEncryption, SmtpSettings, Transport};
+pub use token::{Occasion, TokenContent};
+
+use lettre::Message;
 
 use self::directory::Directory;
 use self::settings::House;
@@ -86,7 +90,28 @@ impl Mailer {
     /// When the mail was not taken. A mail server that took it and could not say so leads to [`SendError::Retry`], the
     /// one way in which an owner may get a notice twice.
     pub async fn send(&self, content: &Content<'_>, now: Timestamp) -> Result<(), SendError> {
-        let sent = self.hand_over(content, now).await;
+        let composed = message::compose(&self.house, content, now);
+        self.hand_over(content.notice_id, composed).await
+    }
+
+    /// Sends one mail about a token that did not leak.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_about_token(&self, content: &TokenContent<'_>, now: Timestamp) -> Result<(), SendError> {
+        let letter = token::write(&self.house, content, now);
+        let composed = message::wrap(&self.house, &letter, content.to, content.notice_id, now);
+        self.hand_over(content.notice_id, composed).await
+    }
+
+    async fn hand_over(&self, id: NoticeId, composed: Result<Message, SendError>) -> Result<(), SendError> {
+        let sent = match composed {
+            Ok(message) => match &self.route {
+                Route::Directory(directory) => directory.write(id, message.formatted()).await,
+                Route::Smtp(smtp) => smtp.deliver(message.envelope(), &message.formatted()).await,
+            },
+            Err(refused) => Err(refused),
+        };
         let outcome = match &sent {
             Ok(()) => "sent",
             Err(SendError::Misconfigured { .. }) => "misconfigured",
@@ -105,14 +130,6 @@ impl Mailer {
         match &self.route {
             Route::Directory(directory) => directory.check().await,
             Route::Smtp(smtp) => smtp.check().await,
-        }
-    }
-
-    async fn hand_over(&self, content: &Content<'_>, now: Timestamp) -> Result<(), SendError> {
-        let message = message::compose(&self.house, content, now)?;
-        match &self.route {
-            Route::Directory(directory) => directory.write(content.notice_id, message.formatted()).await,
-            Route::Smtp(smtp) => smtp.deliver(message.envelope(), &message.formatted()).await,
         }
     }
 }

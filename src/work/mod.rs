@@ -21,6 +21,7 @@ mod revoke;
 mod runner;
 mod settings;
 mod step;
+mod token_mail;
 mod verify;
 
 pub use backoff::Backoff;

@@ -66,6 +66,10 @@ impl Worker {
         let gauges =
             tokio::spawn(gauges::keep(self.store.clone(), self.issuers.clone(), self.clock.clone(), stop.clone()));
         let follower = tokio::spawn(follow::follow(self.store.clone(), stop.clone()));
+        let token_mail = tokio::spawn({
+            let (worker, stop) = (Arc::clone(&self), stop.clone());
+            async move { worker.mail_about_tokens(stop).await }
+        });
         let mut steps = JoinSet::new();
         while !stop.is_cancelled() {
             let wait = self.fill(&mut steps).await;
@@ -83,6 +87,7 @@ impl Worker {
         let _ = sweeper.await;
         let _ = gauges.await;
         let _ = follower.await;
+        let _ = token_mail.await;
     }
 
     /// Does all jobs that are due now, one claim after the other, and returns how many there were. For tests that

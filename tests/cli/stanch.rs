@@ -67,6 +67,22 @@ impl Folder {
         self.run_with(args, &[])
     }
 
+    /// Runs with this text on standard input.
+    pub fn run_fed(&self, args: &[&str], input: &str) -> Said {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stanch"))
+            .args(args)
+            .current_dir(self.0.path())
+            .env_clear()
+            .env("USER", "tester")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("the program was built");
+        std::io::Write::write_all(&mut child.stdin.take().expect("piped"), input.as_bytes()).expect("it reads");
+        said(child.wait_with_output().expect("it ends"))
+    }
+
     pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Said {
         let output = Command::new(env!("CARGO_BIN_EXE_stanch"))
             .args(args)
@@ -76,9 +92,13 @@ impl Folder {
             .envs(environment.iter().copied())
             .output()
             .expect("the program was built");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+        said(output)
     }
+}
+
+fn said(output: std::process::Output) -> Said {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
 impl Said {

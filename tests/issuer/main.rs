@@ -3,12 +3,14 @@
 #![cfg(feature = "server")]
 
 mod builtin;
+mod differential;
 #[path = "../support/issuer.rs"]
 #[expect(dead_code, reason = "other test targets use the rest")]
 mod fake;
 mod faults;
 mod guarded;
 mod http;
+mod kinds;
 mod reach;
 mod settings;
 

@@ -42,6 +42,7 @@ mod accepted_is_durable;
 mod brakes;
 mod demo;
 mod effectively_once;
+mod every_kind;
 mod graceful_stop;
 mod key_endpoint;
 mod leases;

@@ -68,6 +68,12 @@ proptest! {
     }
 
     #[test]
+    fn reading_any_caveat_keeps_its_promises(text in "[\\[\\]{}\",:0-9a-z. /-]{0,40}") {
+        checks::caveat(text.as_bytes());
+        checks::caveat(format!("[{text}]").as_bytes());
+    }
+
+    #[test]
     fn no_checksum_rule_panics(bytes in token_like()) {
         checks::checksum(&bytes);
     }

@@ -94,6 +94,13 @@ static ENSURE_OWNER: Statement = Statement::new(
      RETURNING id",
 );
 
+static OWNER_BY_EMAIL: Statement = Statement::new(
+    "-- owners.by_email
+     SELECT id
+     FROM owners
+     WHERE email = $1",
+);
+
 static LOCK_OWNER: Statement = Statement::new(
     "-- owners.lock
      SELECT id
@@ -134,6 +141,11 @@ impl Store {
             })
         })
         .await
+    }
+
+    pub async fn owner_by_email(&self, email: &EmailAddress) -> Result<Option<OwnerId>, Error> {
+        let row = self.read().await?.optional(&OWNER_BY_EMAIL, binds![email.as_str()]).await?;
+        row.map(|row| row.parsed("id")).transpose()
     }
 
     /// Stores a minted token, and with it the mail that tells its owner, if `tell` says so.

@@ -1,5 +1,6 @@
 //! Whether a caveat holds for a request.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::{BadCaveat, Caveat, normalized};
@@ -134,6 +135,9 @@ pub fn violations<'c>(
             Err(bad) => reasons.push(bad.to_string()),
         }
     }
+    // What the token carries and its issuer adds again says nothing new.
+    let mut told = HashSet::new();
+    reasons.retain(|reason| told.insert(reason.clone()));
     if reasons.is_empty() { Ok(nonces) } else { Err(Violation(reasons.join(", "))) }
 }
 

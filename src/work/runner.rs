@@ -66,10 +66,7 @@ impl Worker {
         let gauges =
             tokio::spawn(gauges::keep(self.store.clone(), self.issuers.clone(), self.clock.clone(), stop.clone()));
         let follower = tokio::spawn(follow::follow(self.store.clone(), stop.clone()));
-        let token_mail = tokio::spawn({
-            let (worker, stop) = (Arc::clone(&self), stop.clone());
-            async move { worker.mail_about_tokens(stop).await }
-        });
+        let token_mail = tokio::spawn(Arc::clone(&self).mail_about_tokens(stop.clone()));
         let mut steps = JoinSet::new();
         while !stop.is_cancelled() {
             let wait = self.fill(&mut steps).await;
@@ -83,11 +80,7 @@ impl Worker {
         }
         self.drain(&mut steps, drain_for).await;
         beats.cancel();
-        let _ = heartbeat.await;
-        let _ = sweeper.await;
-        let _ = gauges.await;
-        let _ = follower.await;
-        let _ = token_mail.await;
+        let _ = tokio::join!(heartbeat, sweeper, gauges, follower, token_mail);
     }
 
     /// Does all jobs that are due now, one claim after the other, and returns how many there were. For tests that

@@ -4,6 +4,7 @@
 //! once. A mail that became pointless, because its token is dead or was rotated, is not sent. None of this delays a
 //! revocation: it runs beside the steps of incidents.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -26,7 +27,7 @@ const MISCONFIGURED_PAUSE: Duration = Duration::from_mins(1);
 
 impl Worker {
     /// Sends what is due and looks for ends that come near, until `stop`.
-    pub(super) async fn mail_about_tokens(&self, stop: CancellationToken) {
+    pub(super) async fn mail_about_tokens(self: Arc<Self>, stop: CancellationToken) {
         let mut looked_at: Option<Timestamp> = None;
         while !stop.is_cancelled() {
             let now = self.clock.now();

@@ -118,7 +118,7 @@ impl Proxy {
     /// The upstreams, ready to be used.
     ///
     /// # Errors
-    /// A sentence on what is wrong; [`Section::check`] has told it before.
+    /// A sentence on what is wrong; `check` has told it before.
     pub fn upstreams(&self) -> Result<Vec<Upstream>, String> {
         self.upstream.iter().map(|(name, upstream)| upstream.ready(name)).collect()
     }

@@ -24,7 +24,7 @@ pub struct ChainReport {
     pub sealed_at: Option<Timestamp>,
     /// Number and hash of the last block, to be kept elsewhere: it proves later that nothing was cut off.
     pub head: Option<(i64, String)>,
-    /// Empty is good. At most [`MAX_FAULTS`].
+    /// Empty is good. At most `MAX_FAULTS`.
     pub faults: Vec<ChainFault>,
 }
 

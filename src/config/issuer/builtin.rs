@@ -101,7 +101,7 @@ impl Builtin {
     /// What tokens look like here and what may be handed out, without the keys that are brought along.
     ///
     /// # Errors
-    /// When the prefix is none; [`Self::check`] told it before.
+    /// When the prefix is none; `check` told it before.
     pub fn settings(&self) -> Result<mint::Settings, mint::pat::InvalidPrefix> {
         let prefix: Prefix = self.prefix.parse()?;
         Ok(mint::Settings {

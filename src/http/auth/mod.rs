@@ -1,6 +1,6 @@
 //! Who a request is from.
 //!
-//! One guard stands before every route and makes true what the route declared ([`Access`]); a handler finds the
+//! One guard stands before every route and makes true what the route declared ([`Access`](super::route::Access)); a handler finds the
 //! [`Caller`] or the [`Operator`] it was promised as an extractor, and a route that promised none has none. A
 //! credential is read in one place, refused in one place, and its use is one line of the log without its value.
 

@@ -6,11 +6,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::{Context, config, demo, doctor, incident, init, issuer, keys, send, serve, token, work};
+use super::{Context, audit, config, demo, doctor, incident, init, issuer, keys, send, serve, token, work};
 
 /// What stanch was asked to do.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Read the audit trail, and prove that nothing was changed in it
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Check the configuration, or show what is in effect
     #[command(subcommand)]
     Config(config::Command),
@@ -46,6 +49,7 @@ pub enum Command {
 impl Command {
     pub fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Audit(command) => wait_for(command.run(context)),
             Self::Config(command) => command.run(context),
             Self::Doctor(command) => wait_for(command.run(context)),
             Self::Demo(command) => wait_for(command.run(context)),

@@ -7,6 +7,8 @@
 #[cfg(feature = "scan")]
 mod alias;
 #[cfg(feature = "server")]
+mod audit;
+#[cfg(feature = "server")]
 mod command;
 #[cfg(feature = "server")]
 mod config;

@@ -2,6 +2,7 @@
 
 #![cfg(feature = "server")]
 
+mod audit;
 mod config;
 mod doctor;
 mod help;

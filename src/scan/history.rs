@@ -7,13 +7,9 @@
 //! Two things must stay true. A repository whose history was not read is a gap, unless the plan leaves it out. And a
 //! tree leads nowhere: a `.git` file is followed to another repository only from the folder that was named.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Instant;
 
 use zeroize::Zeroizing;
 
@@ -24,14 +20,15 @@ use super::finding::Finding;
 use super::git::{self, Places, Reader, Store};
 use super::incremental::Visit;
 use super::lines::{Lines, Position};
+use super::once::{Past, tell_once};
 use super::plan::{History, Plan, Unreachable};
 use super::provenance::{Commit, Provenance, Source};
 use super::read::{Harvest, Shared, slashed};
 use super::text::{self, Sighting};
+use super::time_out::until;
 use super::tree::Repository;
 use crate::recognize::Scratch;
 use crate::redact::inert;
-use crate::token::FindingId;
 
 /// Scans the repositories that were met in the tree at `root`.
 pub fn scan(root: &Path, repositories: &[Repository], shared: &Shared<'_>, harvest: &mut Harvest) {
@@ -231,12 +228,6 @@ impl Opened {
     }
 }
 
-/// A finding in an object, and whether a comment there suppresses it.
-struct Past {
-    finding: Finding,
-    is_suppressed: bool,
-}
-
 /// Makes findings of hits.
 struct Teller<'r, 's> {
     repository: &'r Opened,
@@ -385,55 +376,4 @@ fn add(coverage: &mut Coverage, read: &git::Coverage, plan: &Plan, own: &str) {
     coverage.add_git(&read.gaps, plan);
     let unreachable = Gap::Unreachable.name();
     coverage.skipped.add_many(unreachable, read.unreachable_hits, [inert(own, 300)]);
-}
-
-/// Puts the findings of the past to those of the files: each token once for each path.
-fn tell_once(findings: &mut Vec<Finding>, past: Vec<Past>, inline: &mut u64) {
-    let mut files: HashMap<(FindingId, String), Vec<usize>> = HashMap::new();
-    for (at, finding) in findings.iter().enumerate() {
-        files.entry((finding.id.clone(), finding.provenance.shown())).or_default().push(at);
-    }
-    let mut told = HashSet::new();
-    // The oldest first, as the repository was read.
-    for Past { finding, is_suppressed } in past {
-        let key = (finding.id.clone(), finding.provenance.shown());
-        // What has no path is told for each object that has it.
-        let is_path = |commit: &Commit| matches!(&*commit.object_kind, "blob" | "tree") && !commit.id.is_empty();
-        let object = finding.provenance.commit().filter(|commit| !is_path(commit));
-        let object = object.map(|commit| commit.object.clone());
-        if is_suppressed {
-            *inline += 1;
-            continue;
-        }
-        if !told.insert((key.clone(), object)) {
-            continue;
-        }
-        match files.get(&key) {
-            Some(same) => {
-                for at in same {
-                    findings[*at].first_seen = finding.provenance.commit().cloned().map(Box::new);
-                }
-            }
-            None => findings.push(finding),
-        }
-    }
-}
-
-/// Works until it is done or the time is over.
-fn until<T>(end: Option<Instant>, work: impl FnOnce(&AtomicBool) -> T) -> T {
-    let stop = AtomicBool::new(false);
-    let Some(end) = end else { return work(&stop) };
-    thread::scope(|scope| {
-        let (done, waiting) = mpsc::channel::<()>();
-        let stop = &stop;
-        scope.spawn(move || {
-            let left = end.saturating_duration_since(Instant::now());
-            if waiting.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
-                stop.store(true, Ordering::Relaxed);
-            }
-        });
-        let result = work(stop);
-        drop(done);
-        result
-    })
 }

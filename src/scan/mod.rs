@@ -28,6 +28,7 @@ mod incremental;
 mod lfs;
 mod lines;
 mod log_opts;
+mod once;
 mod plan;
 mod progress;
 mod provenance;
@@ -40,6 +41,7 @@ mod run;
 mod staged;
 mod suppress;
 mod text;
+mod time_out;
 mod tree;
 
 pub use asked::{Asked, Revocation, Verdict};

@@ -7,6 +7,7 @@
 //! Every route is declared as data in its module, with who may come to it ([`Access`]); the router is built from that
 //! [`Table`] and from nothing else, with a guard before each handler.
 
+mod answers;
 pub mod auth;
 mod body;
 mod edge;
@@ -110,6 +111,7 @@ pub struct App {
     pub authenticator: Authenticator,
     pub metrics: Metrics,
     pub readiness: Arc<Readiness>,
+    answers: answers::Answers,
     mint: Mint,
     limits: Arc<limits::Limits>,
     upstreams: Arc<BTreeMap<String, Arc<Upstream>>>,
@@ -136,6 +138,7 @@ impl App {
         let budget = body::Budget::new(&settings);
         let limits = Arc::new(limits::Limits::new(settings.rates, &clock));
         let mint = authenticator.mint();
+        let answers = answers::Answers::new(store.clone());
         Self {
             intake,
             store,
@@ -143,6 +146,7 @@ impl App {
             authenticator,
             metrics,
             readiness,
+            answers,
             mint,
             limits,
             upstreams: Arc::default(),
@@ -170,6 +174,11 @@ impl App {
 
     fn is_minting_open(&self) -> bool {
         !self.minting_owners.is_empty()
+    }
+
+    /// Writes what was counted beside the answers; for the end of the process.
+    pub async fn close(&self) {
+        tokio::join!(self.authenticator.close(), self.answers.close());
     }
 
     pub fn settings(&self) -> &Settings {

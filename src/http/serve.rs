@@ -61,7 +61,7 @@ pub async fn serve(listeners: Listeners, app: App, table: Table, stop: Cancellat
     if let Some(admin) = admin {
         finish(admin, end).await;
     }
-    app.authenticator.close().await;
+    app.close().await;
 }
 
 async fn finish(mut server: JoinHandle<()>, end: Instant) {

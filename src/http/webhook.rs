@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
 use serde_json::json;
 
+use super::answers::Given;
 use super::body::{NoBody, Unverified};
 use super::{Access, App, Problem, Route};
 use crate::intake::{Answer, BadPayload, Claim, Refusal, Replay};
@@ -46,7 +47,11 @@ async fn receive(State(app): State<App>, request: Request) -> Response {
             let origin = claim.origin().to_owned();
             let work = deliver(&app, claim, &parts.headers, body);
             let result = tokio::time::timeout(app.settings.answer_timeout, work).await;
-            (origin, result.unwrap_or(Err(Refused::TimedOut)))
+            let result = result.unwrap_or(Err(Refused::TimedOut));
+            let rejected = matches!(result, Err(Refused::Intake(Refusal::Unsigned)));
+            let given = if rejected { Given::Rejected } else { Given::After(started.elapsed()) };
+            app.answers.note(&origin, app.clock.now(), given);
+            (origin, result)
         }
         Err(refusal) => ("none".to_owned(), Err(Refused::Intake(refusal))),
     };

@@ -200,3 +200,19 @@ async fn a_token_may_ask_what_it_is_until_it_is_dead() {
     let response = ask(None).await;
     assert_eq!(response.headers()["www-authenticate"], "Bearer");
 }
+
+#[tokio::test]
+async fn answers_and_refused_signatures_are_counted_for_the_reporter() {
+    let door = Door::open().await;
+    for seed in 1..=2 {
+        assert!(door.deliver(report(&token(seed))).await.status().is_success());
+    }
+    let mut forged = door.signer.message(report(&token(1)).into());
+    forged.body = report(&token(3)).into();
+    assert_eq!(door.send(forged).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(door.get("/webhooks/github").await.status(), StatusCode::METHOD_NOT_ALLOWED, "no delivery of anybody");
+    door.app.close().await;
+    let reporters = door.store.reporters(door.clock.now()).await.expect("readable");
+    let github = reporters.iter().find(|reporter| reporter.origin == "github").expect("it delivered");
+    assert_eq!(github.days.iter().map(|day| (day.answers, day.slow, day.rejected)).collect::<Vec<_>>(), [(2, 0, 1)]);
+}

@@ -97,6 +97,11 @@ fn what_was_not_read_or_cannot_be_is_not_forgotten() {
         let (code, report, _) = scan(&repo, &[]);
         assert_eq!((code, &report["coverage"]["not_read"][0]["reason"]), (3, &"LFS pointer".into()), "{report}");
     }
+    let always = ["scan", "--exclude", "x", "--incremental=x/state.json"];
+    for args in [&always[..], &[&always[..], &["-v"]].concat()] {
+        let told = repo.folder.run(args);
+        assert!(told.code() == 3 && told.out().contains("Not read: 1, LFS pointer"), "{}{}", told.out(), told.err());
+    }
     // A missing object makes every scan a whole one.
     let repo = Repo::new();
     repo.commit("a", Some("gone"));

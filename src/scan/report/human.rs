@@ -144,7 +144,12 @@ fn summary(outcome: &Outcome, detail: Detail, ink: Ink, out: &mut dyn Write) -> 
 
 fn told_gaps(gaps: &Gaps, title: &str, detail: Detail, out: &mut dyn Write) -> io::Result<()> {
     for (reason, gap) in gaps.iter() {
-        let shown = if detail == Detail::Full { gap.examples.len() } else { 1 };
+        // What an earlier scan has counted comes without examples.
+        let shown = if detail == Detail::Full { gap.examples.len() } else { gap.examples.len().min(1) };
+        if shown == 0 {
+            writeln!(out, "{title} {}, {reason}", gap.count)?;
+            continue;
+        }
         let more = if gap.count > shown as u64 { ", …" } else { "" };
         writeln!(out, "{title} {}, {reason} ({}{more})", gap.count, gap.examples[..shown].join(", "))?;
     }

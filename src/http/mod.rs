@@ -21,6 +21,7 @@ mod limits;
 mod magic;
 mod oauth;
 mod openapi;
+mod operate;
 mod problem;
 pub mod route;
 mod serve;
@@ -194,6 +195,7 @@ pub fn table(app: &App) -> Table {
         .and(leaks::routes())
         .and(tokens::routes())
         .and(oauth::routes())
+        .and(operate::routes())
         .and(magic::routes(app))
         .and(health::routes())
         .and(app.settings.upload_sink.then(legacy::route));

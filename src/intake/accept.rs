@@ -250,6 +250,6 @@ impl Tokens {
 }
 
 /// A record that makes the recognizer panic must not take its neighbours with it.
-fn identify(recognizer: &Recognizer, text: &str) -> Identified {
+pub(super) fn identify(recognizer: &Recognizer, text: &str) -> Identified {
     catch_unwind(AssertUnwindSafe(|| recognizer.identify(text))).unwrap_or(Identified::Unrecognized)
 }

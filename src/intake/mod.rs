@@ -36,11 +36,12 @@ pub use report::Reporter;
 pub use signature::{BadSignature, Base64Form, BodyDigest, InvalidKey, KeyId, PublicKey, Signature, verify};
 
 use crate::clock::{Clock, Timestamp};
+use crate::incident::IssuerName;
 use crate::issuer::Issuers;
-use crate::recognize::Recognizer;
+use crate::recognize::{Identified, Recognizer};
 use crate::store::Store;
 use crate::telemetry::metric;
-use crate::token::FingerprintRing;
+use crate::token::{Fingerprint, FingerprintRing, KindId};
 use key_fetch::KeyFetcher;
 use key_ring::{KeyRing, NoKey};
 
@@ -192,6 +193,22 @@ impl Intake {
             });
         }
         while rings.join_next().await.is_some() {}
+    }
+
+    /// The kind of a token in a text, and all names it may have in the database; none if there is no token in it.
+    pub fn name(&self, text: &str) -> Option<(KindId, Vec<Fingerprint>)> {
+        match accept::identify(&self.recognizer, text) {
+            Identified::Recognized(found) => {
+                let names = self.fingerprints.all(&found.kind, &found.canonical);
+                Some((found.kind, names))
+            }
+            Identified::TooLong | Identified::Unrecognized => None,
+        }
+    }
+
+    /// The issuers that are asked about tokens.
+    pub fn issuer_names(&self) -> Vec<IssuerName> {
+        self.issuers.iter().map(|issuer| issuer.name().clone()).collect()
     }
 
     /// The kinds of token that somebody answers for.

@@ -1,0 +1,103 @@
+//! Incidents and events as programs of operators get them.
+
+use serde_json::{Value, json};
+
+use crate::incident::{Incident, Occurrence, State};
+use crate::redact::inert;
+use crate::store::{IncidentDetail, StoredEvent};
+
+/// Longest text of a stranger that is shown whole.
+const TEXT: usize = 300;
+
+pub fn incident(incident: &Incident) -> Value {
+    let note = match &incident.state {
+        State::Closed(outcome) | State::Settled(outcome) => Some(outcome.word().to_owned()),
+        State::Held { reason } => Some(inert(reason, TEXT)),
+        State::Stuck { step, reason } => Some(format!("{step}: {}", inert(reason, TEXT))),
+        State::Live | State::Notified | State::Open | State::Revoked => None,
+    };
+    let token = incident.token.as_ref().map(|token| {
+        let owner = token.owner.as_ref().map(|owner| {
+            json!({
+                "id": owner.id.as_deref().map(|id| inert(id, TEXT)),
+                "name": owner.name.as_deref().map(|name| inert(name, TEXT)),
+                // The domain only.
+                "address": owner.email.as_ref().map(|email| format!("{email:?}")),
+            })
+        });
+        json!({
+            "id": inert(&token.id, TEXT),
+            "name": token.name.as_deref().map(|name| inert(name, TEXT)),
+            "hint": incident.hint,
+            "owner": owner,
+            "scopes": token.scopes.iter().map(|scope| inert(scope, TEXT)).collect::<Vec<_>>(),
+            "created_at": token.created_at,
+            "last_used_at": token.last_used_at,
+            "expires_at": token.expires_at,
+        })
+    });
+    json!({
+        "id": incident.id,
+        "state": incident.state.word(),
+        "note": note,
+        "kind": incident.kind.to_string(),
+        "issuer": incident.issuer.as_ref().map(ToString::to_string),
+        "origin": incident.origin,
+        "delivery_id": incident.delivery_id,
+        "fingerprint": incident.fingerprint.to_string(),
+        "verdict": incident.verdict,
+        "token": token,
+        "received_at": incident.received_at,
+        "verified_at": incident.verified_at,
+        "revoked_at": incident.revoked_at,
+        "notified_at": incident.notified_at,
+        "closed_at": incident.closed_at,
+    })
+}
+
+pub fn detail(detail: &IncidentDetail) -> Value {
+    let notice = detail.notice.as_ref().map(|notice| {
+        json!({ "id": notice.id, "state": notice.state, "created_at": notice.created_at, "sent_at": notice.sent_at,
+                "incidents": notice.incidents })
+    });
+    let job = detail.job.as_ref().map(|job| {
+        json!({ "step": job.step.word(), "due_at": job.due_at, "tries": job.tries,
+                "node": job.leased.as_ref().map(|(node, _)| node),
+                "last_error": job.last_error.as_deref().map(|error| inert(error, TEXT)) })
+    });
+    json!({
+        "incident": incident(&detail.incident),
+        "occurrences": detail.occurrences.iter().map(occurrence).collect::<Vec<_>>(),
+        "notice": notice,
+        "job": job,
+        "timeline": detail.timeline.iter().map(event).collect::<Vec<_>>(),
+        "revoked_by": detail.revoked_by,
+    })
+}
+
+pub fn event(event: &StoredEvent) -> Value {
+    json!({
+        "position": event.position,
+        "id": event.id,
+        "at": event.at,
+        "actor": inert(&event.actor, TEXT),
+        "kind": event.kind,
+        "incident_id": event.incident_id,
+        "detail": event.detail,
+    })
+}
+
+/// A place is empty once the reporter's data was purged.
+fn occurrence(seen: &Occurrence) -> Value {
+    let place = seen.place.as_ref().map(|place| {
+        json!({ "sent_type": inert(&place.sent_type, TEXT), "source": inert(&place.source, TEXT),
+                "url": inert(&place.url, TEXT) })
+    });
+    json!({
+        "origin": seen.origin,
+        "place": place,
+        "reports": seen.reports,
+        "first_reported_at": seen.first_reported_at,
+        "last_reported_at": seen.last_reported_at,
+    })
+}

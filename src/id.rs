@@ -91,6 +91,8 @@ ids! {
     NoticeId = "ntc";
     /// One place where a token was seen.
     OccurrenceId = "occ";
+    /// A person who runs the service.
+    OperatorId = "opr";
     /// An owner known to the built-in issuer.
     OwnerId = "own";
     /// A release of held tokens that takes a second person.

@@ -20,7 +20,7 @@
 //!
 //! A module knows those above it in this list only: [`address`], [`clock`], [`id`], [`redact`],
 //! [`telemetry`]; [`token`]; [`recognize`],
-//! [`incident`] and [`operator`]; [`store`] and [`scan`]; [`mint`] and [`notice`]; [`issuer`] and [`proxy`]; [`intake`] and [`work`]; [`http`];
+//! [`incident`] and [`operator`]; [`store`] and [`scan`]; [`mint`] and [`notice`]; [`issuer`] and [`proxy`]; [`intake`] and [`work`]; [`http`] and [`dashboard`];
 //! [`send`] and [`config`]; [`cli`], which connects them. `tests/architecture.rs` reads the imports and holds this order.
 //! Five sentences say the rest: http accepts and never calls a remote issuer. work decides and never sees a header. scan
 //! never sees a database. Only store writes SQL. A token's bytes are a [`token::Secret`] from the first parse to the last
@@ -32,6 +32,8 @@ pub mod cli;
 pub mod clock;
 #[cfg(feature = "server")]
 pub mod crash;
+#[cfg(feature = "server")]
+pub mod dashboard;
 pub mod id;
 pub mod incident;
 pub mod recognize;

@@ -40,6 +40,8 @@ pub mod metric {
         BRAKE_TRIPS_TOTAL: Counter = "stanch_brake_trips_total";
         /// Always 1; says which build runs {version}.
         BUILD_INFO: Gauge = "stanch_build_info";
+        /// What browsers blocked on a page of the dashboard {directive}.
+        CSP_REPORTS_TOTAL: Counter = "stanch_csp_reports_total";
         /// Deliveries by how they were answered {origin, outcome}.
         DELIVERIES_TOTAL: Counter = "stanch_deliveries_total";
         /// Seconds from the first byte of a delivery to its answer {origin}.

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::{Context, audit, config, demo, doctor, incident, init, issuer, keys, send, serve, token, work};
+use super::{
+    Context, audit, config, demo, doctor, incident, init, issuer, keys, operators, send, serve, token, work,
+};
 
 /// What stanch was asked to do.
 #[derive(Subcommand)]
@@ -32,6 +34,9 @@ pub enum Command {
     /// List, make, rotate and check the keys that seal tokens and name them
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Let people in to the dashboard, and keep them out
+    #[command(subcommand)]
+    Operator(operators::Command),
     #[cfg(feature = "scan")]
     #[command(flatten)]
     Search(super::scan::Command),
@@ -57,6 +62,7 @@ impl Command {
             Self::Init(command) => command.run(context),
             Self::Issuer(command) => wait_for(command.run(context)),
             Self::Keys(command) => wait_for(command.run(context)),
+            Self::Operator(command) => wait_for(command.run(context)),
             #[cfg(feature = "scan")]
             Self::Search(command) => command.run(context),
             Self::Send(args) => wait_for(send::run(*args, context)),

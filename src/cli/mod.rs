@@ -32,6 +32,8 @@ mod issuer;
 mod keys;
 #[cfg(feature = "server")]
 mod operator;
+#[cfg(feature = "server")]
+mod operators;
 pub mod out;
 #[cfg(feature = "server")]
 pub mod ready;

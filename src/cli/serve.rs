@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Context;
 use super::service::{Halves, Service, signalled};
-use crate::config::{Flags, Listen};
+use super::{Context, operators, out};
+use crate::config::{Config, Flags, Listen};
+use crate::dashboard::{BOOTSTRAP_LASTS, Link};
 use crate::telemetry;
 
 /// Arguments of `stanch serve`.
@@ -30,7 +31,24 @@ impl Serve {
         let config = context.config_with(&flags)?;
         telemetry::start_log(&config.log.settings())?;
         let halves = if self.no_work { Halves::Intake } else { Halves::IntakeAndWork };
-        Service::start(&config, &context.clock, halves).await?.run_until(signalled()).await;
+        let service = Service::start(&config, &context.clock, halves).await?;
+        if config.dashboard.enabled {
+            invite_first_admin(&config, context, &service).await?;
+        }
+        service.run_until(signalled()).await;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// As long as nobody can let others in, each start gives a link that makes the first admin. On standard error and not in
+/// the log: a log goes many ways.
+async fn invite_first_admin(config: &Config, context: &Context, service: &Service) -> anyhow::Result<()> {
+    let link = Link::new()?;
+    if service.store.bootstrap((link.sha256, context.clock.now().plus(BOOTSTRAP_LASTS))).await? {
+        let url = link.url(&operators::base(config, service.addr));
+        out::talk(format!(
+            "nobody can sign in to the dashboard yet; this link makes the first admin, once, within an hour:\n  {url}"
+        ));
+    }
+    Ok(())
 }

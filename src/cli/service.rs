@@ -16,13 +16,16 @@ use tracing::{info, warn};
 use super::{HintExt as _, ready};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::dashboard::{self, Desk};
 use crate::http::{self, App, Listeners};
 use crate::incident::brake::Mode;
 use crate::intake::{Intake, Parts};
 use crate::issuer::Issuers;
-use crate::mint::Authenticator;
+use crate::mint::{Authenticator, Mint};
+use crate::recognize::Recognizer;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::token::FingerprintRing;
 use crate::work::{Backoff, Worker};
 
 /// Which halves of the service a process runs.
@@ -50,7 +53,7 @@ pub struct Service {
 impl Service {
     /// Opens everything the configuration names and starts; listening when this returns.
     pub async fn start(config: &Config, clock: &Clock, halves: Halves) -> anyhow::Result<Self> {
-        let settings = config.server.settings();
+        let settings = http::Settings { sessions: config.dashboard.sessions(), ..config.server.settings() };
         // Bound first: a port that is taken is told before the database is touched.
         let public = bind(settings.listen, "server.listen").await?;
         let admin = match settings.admin_listen {
@@ -63,9 +66,11 @@ impl Service {
         let store = ready::open_store(config, clock).await?;
         ready::register_keys(config, &store, clock).await?;
         let issuers = ready::issuers(config, &store, clock)?;
+        let recognizer = Arc::new(ready::recognizer(config)?);
+        let fingerprints = Arc::new(ready::fingerprint_ring(config)?);
         let parts = Parts {
-            recognizer: Arc::new(ready::recognizer(config)?),
-            fingerprints: Arc::new(ready::fingerprint_ring(config)?),
+            recognizer: Arc::clone(&recognizer),
+            fingerprints: Arc::clone(&fingerprints),
             issuers: issuers.clone(),
             store: store.clone(),
             clock: clock.clone(),
@@ -81,7 +86,11 @@ impl Service {
         };
         let upstreams = config.proxy.upstreams().map_err(anyhow::Error::msg)?;
         let app = App::new(settings, parts).with_upstreams(upstreams, config.proxy.minting_owners());
-        let table = http::table(&app).with_document();
+        let mut table = http::table(&app);
+        if config.dashboard.enabled {
+            table = table.and(desk(config, &app, recognizer, fingerprints)?.routes());
+        }
+        let table = table.with_document();
         table.check()?;
 
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
@@ -117,6 +126,34 @@ pub fn tell_mode(store: &Store) {
             warn!("the brake is off: whatever lives is revoked, however much it is; see `brake.enabled`");
         }
     }
+}
+
+/// What the dashboard's pages need.
+fn desk(
+    config: &Config,
+    app: &App,
+    recognizer: Arc<Recognizer>,
+    fingerprints: Arc<FingerprintRing>,
+) -> anyhow::Result<Desk> {
+    let builtin = &config.issuer.builtin;
+    let own = builtin.enabled.then(|| ("builtin".to_owned(), "its own tokens".to_owned()));
+    let elsewhere = config.issuer.elsewhere.iter().map(|(name, issuer)| {
+        let kinds: Vec<String> = issuer.kinds().map(|kind| kind.to_string()).collect();
+        (name.clone(), kinds.join(", "))
+    });
+    let settings = dashboard::Settings {
+        url: config.dashboard.base(),
+        effective: config.show(),
+        link_hosts: config.dashboard.link_hosts.clone(),
+        issuers: own.into_iter().chain(elsewhere).collect(),
+    };
+    let mailer = Some(Arc::new(ready::mailer(config)?));
+    let mint = if builtin.enabled {
+        Some(Mint::new(app.store.clone(), ready::mint_settings(config)?, app.clock.clone()))
+    } else {
+        None
+    };
+    Ok(Desk::new(dashboard::Parts { settings, recognizer, fingerprints, mint, mailer })?)
 }
 
 /// The working half.

@@ -11,6 +11,7 @@ const DOCUMENT: &str = include_str!("../../docs/configuration.md");
 const TABLES: &[(&str, &str)] = &[
     ("", "Top level"),
     ("server", "[server]"),
+    ("dashboard", "[dashboard]"),
     ("database", "[database]"),
     ("keys", "[keys]"),
     ("origin.x", "[origin.NAME]"),

@@ -8,6 +8,7 @@
 //! Every key is described in `docs/configuration.md`.
 
 mod brake;
+mod dashboard;
 mod database;
 mod environment;
 mod human;
@@ -32,6 +33,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use brake::Brake;
+pub use dashboard::Dashboard;
 pub use database::{Database, DatabaseUrl};
 pub use environment::{Environment, Variable};
 pub use human::{Listen, Size, Span, Unreadable};
@@ -72,6 +74,7 @@ pub const VARIABLES: &[&Variable] = &[
     &DATA,
     &server::LISTEN,
     &server::ADMIN_LISTEN,
+    &dashboard::URL,
     &database::URL,
     &database::URL_FILE,
     &keys::FOLDER,
@@ -104,6 +107,7 @@ pub const VARIABLES: &[&Variable] = &[
 pub struct Config {
     pub data: PathBuf,
     pub server: Server,
+    pub dashboard: Dashboard,
     pub database: Database,
     pub keys: Keys,
     pub origin: Origins,
@@ -239,9 +243,10 @@ impl Config {
         }
     }
 
-    fn sections(&mut self) -> [&mut dyn Section; 11] {
+    fn sections(&mut self) -> [&mut dyn Section; 12] {
         [
             &mut self.server,
+            &mut self.dashboard,
             &mut self.database,
             &mut self.keys,
             &mut self.origin,
@@ -261,6 +266,7 @@ impl Default for Config {
         Self {
             data: PathBuf::from("stanch-data"),
             server: Server::default(),
+            dashboard: Dashboard::default(),
             database: Database::default(),
             keys: Keys::default(),
             origin: Origins::default(),

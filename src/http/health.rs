@@ -50,6 +50,11 @@ impl Readiness {
         self.phase.store(Phase::Draining as u8, Ordering::SeqCst);
     }
 
+    /// Whether the process is on its way out, so that what could go on for ever ends.
+    pub fn is_draining(&self) -> bool {
+        self.phase() == Phase::Draining
+    }
+
     fn phase(&self) -> Phase {
         let phase = self.phase.load(Ordering::SeqCst);
         [Phase::Starting, Phase::Serving].into_iter().find(|known| *known as u8 == phase).unwrap_or(Phase::Draining)

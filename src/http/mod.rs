@@ -79,6 +79,7 @@ pub struct Settings {
     pub rates: Rates,
     /// Whether packages may be uploaded, to be thrown away.
     pub upload_sink: bool,
+    pub sessions: auth::session::Settings,
 }
 
 impl Default for Settings {
@@ -99,6 +100,7 @@ impl Default for Settings {
             open_to_everybody: false,
             rates: Rates::default(),
             upload_sink: false,
+            sessions: auth::session::Settings::default(),
         }
     }
 }

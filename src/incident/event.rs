@@ -73,6 +73,14 @@ pub enum EventKind {
     Notified(NoticeId),
     /// The incident was opened by a report.
     Opened,
+    OperatorAdded,
+    OperatorDisabled,
+    OperatorEnabled,
+    /// A link was made with which the operator chooses a new password; the old one and all sessions are gone.
+    OperatorReset,
+    OperatorRoleChanged,
+    /// An operator chose a password.
+    PasswordChosen,
     /// Another report named a token whose incident exists.
     Reported,
     /// An issuer, or all of them, is not called any more.
@@ -88,6 +96,8 @@ pub enum EventKind {
     Reopened,
     Resumed,
     Retried,
+    SignedIn,
+    SignedOut,
     /// The issuer confirmed that the token is dead.
     Revoked,
     Stuck(Step),
@@ -107,6 +117,12 @@ impl EventKind {
             Self::Held => "held",
             Self::Notified(_) => "notified",
             Self::Opened => "opened",
+            Self::OperatorAdded => "operator_added",
+            Self::OperatorDisabled => "operator_disabled",
+            Self::OperatorEnabled => "operator_enabled",
+            Self::OperatorReset => "operator_reset",
+            Self::OperatorRoleChanged => "operator_role_changed",
+            Self::PasswordChosen => "password_chosen",
             Self::Paused => "paused",
             Self::Purged => "purged",
             Self::ReleaseApproved => "release_approved",
@@ -118,6 +134,8 @@ impl EventKind {
             Self::Resumed => "resumed",
             Self::Retried => "retried",
             Self::Revoked => "revoked",
+            Self::SignedIn => "signed_in",
+            Self::SignedOut => "signed_out",
             Self::Stuck(_) => "stuck",
             Self::Verified => "verified",
         }

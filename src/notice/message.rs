@@ -12,7 +12,7 @@ use lettre::{Address, Message};
 
 use super::letter::Letter;
 use super::settings::{Contact, House};
-use super::{Content, SendError, html, text};
+use super::{Content, Preview, SendError, html, text};
 use crate::clock::Timestamp;
 use crate::id::NoticeId;
 use crate::incident::EmailAddress;
@@ -53,6 +53,12 @@ pub(super) fn wrap(
         .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html));
     message.multipart(parts).map_err(|_| undeliverable("the notice does not fit into a mail"))
+}
+
+pub(super) fn preview(house: &House, content: &Content<'_>) -> Result<Preview, SendError> {
+    let letter = Letter::write(house, content);
+    let text = text::render(&letter).map_err(|_| undeliverable("the notice could not be laid out"))?;
+    Ok(Preview { subject: header_text(&letter.subject), text })
 }
 
 /// A text that is already an encoded word (RFC 2047) would be decoded by the reader into something nobody cleaned.

@@ -45,6 +45,12 @@ pub struct Content<'a> {
     pub items: Vec<(&'a Incident, &'a [Occurrence])>,
 }
 
+/// A notice as its owner reads it.
+pub struct Preview {
+    pub subject: String,
+    pub text: String,
+}
+
 /// Renders notices and hands them over. One for the whole process: it keeps the connections to the mail server.
 pub struct Mailer {
     house: House,
@@ -120,6 +126,14 @@ impl Mailer {
         };
         metrics::counter!(metric::NOTICES_TOTAL, "outcome" => outcome).increment(1);
         sent
+    }
+
+    /// What the owner reads, without sending it.
+    ///
+    /// # Errors
+    /// When it cannot be laid out.
+    pub fn preview(&self, content: &Content<'_>) -> Result<Preview, SendError> {
+        message::preview(&self.house, content)
     }
 
     /// Whether mail could leave now, for `stanch doctor`: what works, or what is wrong. Sends nothing.

@@ -35,6 +35,12 @@ const FILES: &[Files] = &[
         sqlite: include_str!("../../migrations/sqlite/0003_brake.sql"),
     },
     Files {
+        version: 4,
+        name: "operators",
+        postgres: include_str!("../../migrations/postgres/0004_operators.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0004_operators.sql"),
+    },
+    Files {
         version: 5,
         name: "operations",
         postgres: include_str!("../../migrations/postgres/0005_operations.sql"),

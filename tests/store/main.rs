@@ -16,6 +16,7 @@ mod lifecycle;
 mod lists;
 mod notices;
 mod opening;
+mod operators;
 mod origins;
 mod secrets;
 mod settle;

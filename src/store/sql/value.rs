@@ -127,7 +127,19 @@ macro_rules! bind_ids {
     )*};
 }
 
-bind_ids!(DeliveryId, EventId, IncidentId, JobId, LeaseToken, NoticeId, OccurrenceId, OwnerId, ReleaseId, TokenId);
+bind_ids!(
+    DeliveryId,
+    EventId,
+    IncidentId,
+    JobId,
+    LeaseToken,
+    NoticeId,
+    OccurrenceId,
+    OperatorId,
+    OwnerId,
+    ReleaseId,
+    TokenId
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,157 @@
+//! A visit: who looks at a page, and what every page around its own content needs.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use zeroize::Zeroizing;
+
+use super::answer::Failure;
+use super::assets::{ASSETS, Assets};
+use super::menu::{self, Banner, Group, Page};
+use super::text::When;
+use super::told::Told;
+use super::{Desk, sign_in};
+use crate::clock::Timestamp;
+use crate::http::auth::{By, Operator, session};
+use crate::http::{App, Peer, Problem};
+use crate::incident::Actor;
+use crate::operator::Role;
+
+/// One request of an operator.
+pub struct Visit {
+    pub app: App,
+    pub desk: Desk,
+    pub operator: Operator,
+    pub now: Timestamp,
+    address: Option<IpAddr>,
+    headers: HeaderMap,
+    told: Option<Told>,
+    /// The cookie of a session that was confirmed in the course of this request.
+    cookie: Option<HeaderValue>,
+}
+
+/// What the frame around a page shows.
+pub struct Shell {
+    pub assets: &'static Assets,
+    pub menu: Vec<Group>,
+    /// What needs a human.
+    pub waiting: i64,
+    pub operator: String,
+    pub role: &'static str,
+    pub csrf: String,
+    pub banners: Vec<Banner>,
+    pub now: When,
+    pub told: Option<Told>,
+    /// Whether a step that cannot be undone asks for the password now.
+    pub asks_password: bool,
+    pub responds: bool,
+    pub admin: bool,
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let operator = Operator::from_request_parts(parts, app).await?;
+        let desk = parts.extensions.get::<Desk>().cloned().ok_or_else(super::undecked)?;
+        let address = parts.extensions.get::<Peer>().map(|Peer(peer)| *peer);
+        let told = parts.uri.query().and_then(Told::of_query);
+        let (headers, now) = (parts.headers.clone(), app.clock.now());
+        Ok(Self { app: app.clone(), desk, operator, now, address, headers, told, cookie: None })
+    }
+}
+
+impl Visit {
+    pub fn session(&self) -> Option<&session::Session> {
+        match &self.operator.by {
+            By::Session(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    pub fn actor(&self) -> Actor {
+        Actor::Operator(self.operator.name.clone())
+    }
+
+    /// Where operators find the dashboard.
+    pub fn base(&self) -> String {
+        self.desk.settings().url.clone().unwrap_or_else(|| {
+            let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+            let scheme = if session::is_loopback(host) { "http" } else { "https" };
+            format!("{scheme}://{host}")
+        })
+    }
+
+    pub fn week_ago(&self) -> Timestamp {
+        self.now.minus(Duration::from_hours(7 * 24))
+    }
+
+    pub fn may(&self, role: Role) -> bool {
+        self.operator.role.allows(role)
+    }
+
+    /// Whether a step that cannot be undone needs the password again.
+    pub fn asks_password(&self) -> bool {
+        let confirmed_for = self.app.settings().sessions.confirmed_for;
+        self.session().is_some_and(|session| self.now.since(session.confirmed_at) >= confirmed_for)
+    }
+
+    /// Lets a step that cannot be undone go on: the password was typed a moment ago, or just now. The session then goes
+    /// on under another cookie, which [`Visit::finish`] puts into the answer.
+    ///
+    /// # Errors
+    /// When the password is needed and not right, or was tried too often.
+    pub async fn confirm(&mut self, typed: Option<Zeroizing<String>>) -> Result<(), Failure> {
+        if !self.asks_password() {
+            return Ok(());
+        }
+        let Some(session) = self.session().cloned() else { return Ok(()) };
+        let typed = typed.filter(|typed| !typed.is_empty()).ok_or(Failure::NotConfirmed)?;
+        let settings = &self.app.settings().sessions;
+        let peer = self.address.ok_or(Failure::Unavailable)?;
+        let address = session::client_address(settings, peer, &self.headers);
+        let name = self.operator.name.parse().map_err(|_| Failure::Unavailable)?;
+        match sign_in::prove(&self.app, &self.desk, &name, address, typed).await? {
+            sign_in::Proof::Given(_) => {}
+            sign_in::Proof::Missing => return Err(Failure::NotConfirmed),
+            sign_in::Proof::TooOften(_) => return Err(Failure::Refused("Too many tries. Wait a few minutes.".into())),
+        }
+        let fresh = sign_in::fresh()?;
+        if !self.app.store.confirm_session(session.sha256, fresh.sha256).await? {
+            return Err(Failure::NotConfirmed);
+        }
+        self.cookie = Some(fresh.set(settings, &self.headers));
+        Ok(())
+    }
+
+    /// Puts the cookie of a confirmed session into the answer.
+    pub fn finish(&self, mut response: Response) -> Response {
+        if let Some(cookie) = &self.cookie {
+            response.headers_mut().append(header::SET_COOKIE, cookie.clone());
+        }
+        response
+    }
+
+    /// The frame around a page.
+    pub async fn shell(&self, page: Page) -> Result<Shell, Failure> {
+        let (waiting, banners) = (menu::waiting(&self.app.store).await?, menu::banners(self).await?);
+        Ok(Shell {
+            assets: &ASSETS,
+            menu: menu::menu(page, waiting, self.operator.role),
+            waiting,
+            operator: self.operator.name.clone(),
+            role: self.operator.role.word(),
+            csrf: self.session().map(|session| session.csrf.clone()).unwrap_or_default(),
+            banners,
+            now: When::new(self.now, self.now),
+            told: self.told.clone(),
+            asks_password: self.asks_password(),
+            responds: self.may(Role::Responder),
+            admin: self.may(Role::Admin),
+        })
+    }
+}

@@ -1,0 +1,211 @@
+//! A real browser: Chromium, driven by chromedriver over WebDriver (<https://www.w3.org/TR/webdriver2/>).
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+
+/// One chromedriver process; its browsers end with it.
+pub struct Driver {
+    child: Child,
+    url: String,
+    client: reqwest::Client,
+    profiles: tempfile::TempDir,
+}
+
+/// One browser with a profile of its own.
+pub struct Browser<'d> {
+    driver: &'d Driver,
+    id: String,
+}
+
+/// How a browser looks at a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub width: u32,
+    pub height: u32,
+    pub dark: bool,
+}
+
+pub const DESKTOP: Look = Look { width: 1280, height: 900, dark: false };
+pub const PHONE: Look = Look { width: 390, height: 844, dark: false };
+
+/// The key under which WebDriver names an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+impl Driver {
+    pub fn start() -> Self {
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed: tests/run does it");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| {
+            let rest = line.split("started successfully on port ").nth(1)?;
+            rest.trim_end_matches('.').parse::<u16>().ok()
+        });
+        std::thread::spawn(move || lines.for_each(drop));
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
+        let url = format!("http://127.0.0.1:{}", port.expect("it says its port"));
+        Self { child, url, client, profiles: tempfile::tempdir().expect("a folder for profiles") }
+    }
+
+    pub async fn browser(&self, look: Look, script: Script) -> Browser<'_> {
+        let profile = tempfile::Builder::new().tempdir_in(&self.profiles).expect("a folder").keep();
+        let flags = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--force-prefers-reduced-motion",
+        ];
+        let mut arguments: Vec<String> = flags.map(str::to_owned).into();
+        arguments.push(format!("--user-data-dir={}", profile.display()));
+        let mut options = json!({ "args": arguments });
+        if script == Script::Off {
+            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
+        }
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome", "goog:chromeOptions": options, "unhandledPromptBehavior": "accept",
+        } } });
+        let session = self.call("POST", "/session", Some(wanted)).await;
+        let browser = Browser { driver: self, id: session["sessionId"].as_str().expect("an id").to_owned() };
+        browser.look(look).await;
+        browser
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let method = method.parse().expect("a method");
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let mut answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+        let value = answer["value"].take();
+        assert!(value.get("error").is_none(), "{path}: {value:#}");
+        value
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether pages may run scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Script {
+    Off,
+    On,
+}
+
+impl Browser<'_> {
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        self.driver.call(method, &format!("/session/{}{path}", self.id), body).await
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.call("POST", "/goog/cdp/execute", Some(body)).await
+    }
+
+    pub async fn look(&self, look: Look) {
+        let Look { width, height, dark } = look;
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
+        let scheme = if dark { "dark" } else { "light" };
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", media).await;
+    }
+
+    pub async fn open(&self, url: &str) {
+        self.call("POST", "/url", Some(json!({ "url": url }))).await;
+    }
+
+    pub async fn url(&self) -> String {
+        self.call("GET", "/url", None).await.as_str().expect("a URL").to_owned()
+    }
+
+    pub async fn source(&self) -> String {
+        self.call("GET", "/source", None).await.as_str().expect("text").to_owned()
+    }
+
+    /// The text that is seen.
+    pub async fn text(&self, css: &str) -> String {
+        let element = self.find(css).await;
+        self.call("GET", &format!("/element/{element}/text"), None).await.as_str().expect("text").to_owned()
+    }
+
+    pub async fn has(&self, css: &str) -> bool {
+        let found = self.call("POST", "/elements", Some(json!({ "using": "css selector", "value": css }))).await;
+        !found.as_array().expect("a list").is_empty()
+    }
+
+    pub async fn click(&self, css: &str) {
+        let element = self.find(css).await;
+        self.call("POST", &format!("/element/{element}/click"), Some(json!({}))).await;
+    }
+
+    pub async fn fill(&self, css: &str, text: &str) {
+        let element = self.find(css).await;
+        self.call("POST", &format!("/element/{element}/clear"), Some(json!({}))).await;
+        self.call("POST", &format!("/element/{element}/value"), Some(json!({ "text": text }))).await;
+    }
+
+    /// Presses keys where the focus is.
+    pub async fn press(&self, keys: &str) {
+        let mut actions = Vec::new();
+        for key in keys.chars().map(String::from) {
+            actions.push(json!({ "type": "keyDown", "value": key }));
+            actions.push(json!({ "type": "keyUp", "value": key }));
+        }
+        let body = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] });
+        self.call("POST", "/actions", Some(body)).await;
+    }
+
+    /// Runs a script in the page and gives what it returns.
+    pub async fn run(&self, script: &str) -> Value {
+        self.call("POST", "/execute/sync", Some(json!({ "script": script, "args": [] }))).await
+    }
+
+    /// Runs a script that calls its last argument when it is done.
+    pub async fn run_async(&self, script: &str) -> Value {
+        self.call("POST", "/execute/async", Some(json!({ "script": script, "args": [] }))).await
+    }
+
+    /// A picture of the whole page, for people.
+    pub async fn picture(&self, path: &Path) {
+        let layout = self.devtools("Page.getLayoutMetrics", json!({})).await;
+        let size = &layout["cssContentSize"];
+        let height = size["height"].as_f64().unwrap_or(900.0).min(3_000.0);
+        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
+        let shot = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+        let shot = self.devtools("Page.captureScreenshot", shot).await;
+        let png = BASE64.decode(shot["data"].as_str().expect("a picture")).expect("base64");
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for pictures");
+        std::fs::write(path, png).expect("a file");
+    }
+
+    pub async fn quit(self) {
+        self.call("DELETE", "", None).await;
+    }
+
+    async fn find(&self, css: &str) -> String {
+        let found = self.call("POST", "/element", Some(json!({ "using": "css selector", "value": css }))).await;
+        found[ELEMENT].as_str().expect("an element").to_owned()
+    }
+}

@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::{
-    Context, audit, config, demo, doctor, incident, init, issuer, keys, operators, send, serve, token, work,
-};
+use super::{Context, audit, config, demo, doctor, incident, init, issuer, keys, operators, send, serve, token, work};
 
 /// What stanch was asked to do.
 #[derive(Subcommand)]

@@ -1,4 +1,4 @@
-//! A real browser: Chromium, driven by chromedriver over WebDriver (<https://www.w3.org/TR/webdriver2/>).
+//! A real browser: Chromium, driven by chromedriver over `WebDriver` (<https://www.w3.org/TR/webdriver2/>).
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -34,7 +34,7 @@ pub struct Look {
 pub const DESKTOP: Look = Look { width: 1280, height: 900, dark: false };
 pub const PHONE: Look = Look { width: 390, height: 844, dark: false };
 
-/// The key under which WebDriver names an element.
+/// The key under which `WebDriver` names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 impl Driver {
@@ -53,7 +53,7 @@ impl Driver {
         });
         std::thread::spawn(move || lines.for_each(drop));
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
+        let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().expect("a client");
         let url = format!("http://127.0.0.1:{}", port.expect("it says its port"));
         Self { child, url, client, profiles: tempfile::tempdir().expect("a folder for profiles") }
     }

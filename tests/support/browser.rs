@@ -87,15 +87,20 @@ impl Driver {
     }
 
     async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let value = self.ask(method, path, body).await;
+        assert!(value.get("error").is_none(), "{path}: {value:#}");
+        value
+    }
+
+    /// As [`call`](Self::call), with an error as the driver told it.
+    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let method = method.parse().expect("a method");
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if let Some(body) = body {
             request = request.json(&body);
         }
         let mut answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
-        let value = answer["value"].take();
-        assert!(value.get("error").is_none(), "{path}: {value:#}");
-        value
+        answer["value"].take()
     }
 }
 
@@ -146,8 +151,7 @@ impl Browser<'_> {
 
     /// The text that is seen.
     pub async fn text(&self, css: &str) -> String {
-        let element = self.find(css).await;
-        self.call("GET", &format!("/element/{element}/text"), None).await.as_str().expect("text").to_owned()
+        self.with_element(css, "GET", "text", None).await.as_str().expect("text").to_owned()
     }
 
     pub async fn has(&self, css: &str) -> bool {
@@ -156,14 +160,12 @@ impl Browser<'_> {
     }
 
     pub async fn click(&self, css: &str) {
-        let element = self.find(css).await;
-        self.call("POST", &format!("/element/{element}/click"), Some(json!({}))).await;
+        self.with_element(css, "POST", "click", Some(json!({}))).await;
     }
 
     pub async fn fill(&self, css: &str, text: &str) {
-        let element = self.find(css).await;
-        self.call("POST", &format!("/element/{element}/clear"), Some(json!({}))).await;
-        self.call("POST", &format!("/element/{element}/value"), Some(json!({ "text": text }))).await;
+        self.with_element(css, "POST", "clear", Some(json!({}))).await;
+        self.with_element(css, "POST", "value", Some(json!({ "text": text }))).await;
     }
 
     /// Presses keys where the focus is.
@@ -202,6 +204,19 @@ impl Browser<'_> {
 
     pub async fn quit(self) {
         self.call("DELETE", "", None).await;
+    }
+
+    /// Does something with an element. A live page may replace it between finding and doing: then it is found again.
+    async fn with_element(&self, css: &str, method: &str, what: &str, body: Option<Value>) -> Value {
+        for _ in 0..10 {
+            let path = format!("/session/{}/element/{}/{what}", self.id, self.find(css).await);
+            let value = self.driver.ask(method, &path, body.clone()).await;
+            if value.get("error").and_then(Value::as_str) != Some("stale element reference") {
+                assert!(value.get("error").is_none(), "{what} of {css}: {value:#}");
+                return value;
+            }
+        }
+        panic!("{css} never stays");
     }
 
     async fn find(&self, css: &str) -> String {

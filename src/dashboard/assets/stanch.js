@@ -33,7 +33,8 @@
       if (source || document.hidden) return;
       source = new EventSource(address);
       source.addEventListener("change", soon);
-      source.onopen = () => { if (status) { status.dataset.stream = "on"; status.title = "Kept current"; } };
+      // What changed between the making of the page and the opening of the stream is in neither.
+      source.onopen = () => { soon(); if (status) { status.dataset.stream = "on"; status.title = "Kept current"; } };
       source.onerror = () => { if (status) status.dataset.stream = "off"; };
     };
     const close = () => { if (source) { source.close(); source = null; } };

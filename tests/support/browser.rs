@@ -79,6 +79,8 @@ impl Driver {
         }
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": options, "unhandledPromptBehavior": "accept",
+            // An element of a page that is still being opened is waited for.
+            "timeouts": { "implicit": 2_000 },
         } } });
         let session = self.call("POST", "/session", Some(wanted)).await;
         let browser = Browser { driver: self, id: session["sessionId"].as_str().expect("an id").to_owned() };

@@ -11,7 +11,9 @@
   // Replaces the parts of the page that are marked, unless somebody is at work in one of them.
   const refresh = async () => {
     const answer = await fetch(location.href, { credentials: "same-origin", headers: { "x-refresh": "1" } });
-    if (!answer.ok || answer.redirected) { location.reload(); return; }
+    if (answer.redirected && new URL(answer.url).pathname.endsWith("/sign-in")) { location.assign(answer.url); return; }
+    // An answer to a form has no page of its own at its address: it stays as it is.
+    if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(policy.createHTML(await answer.text()), "text/html");
     for (const old of live()) {
       const part = fresh.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);

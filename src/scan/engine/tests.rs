@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use super::*;
 use crate::recognize::Recognizer;
@@ -19,7 +18,7 @@ const BLOCK: usize = 16;
 const BACK: usize = 7;
 const AHEAD: usize = 4;
 const INDENT: usize = 2;
-const ESCAPED: Escaped = Escaped { reach: 3, widest: 2, leads: [b'%'; 3], is_escape: |text| text.starts_with(b"%a") };
+const ESCAPED: Escaped = Escaped { reach: 5, widest: 2, leads: [b'%'; 3], is_escape: |text| text.starts_with(b"%a") };
 
 impl Toy {
     fn new() -> Self {
@@ -114,7 +113,7 @@ fn wrapped(text: &[u8], found: &mut dyn FnMut(Range<usize>, Form, u64)) {
     }
 }
 
-/// Tells of each piece around escapes a hash, at its first and its last escape.
+/// Tells of each piece around escapes a hash, at its first and its last escape, and at its ends.
 fn escaped(text: &[u8], found: &mut dyn FnMut(Range<usize>, Form, u64)) {
     let mut clusters: Vec<(usize, usize)> = Vec::new();
     for at in (0..text.len()).filter(|at| (ESCAPED.is_escape)(&text[*at..])) {
@@ -133,6 +132,8 @@ fn escaped(text: &[u8], found: &mut dyn FnMut(Range<usize>, Form, u64)) {
         let hash = memo::hash(&text[start..=end]);
         found(first..first + 2, Form::Escaped, hash);
         found(last..last + 2, Form::Escaped, hash);
+        found(start..start + 1, Form::Escaped, hash);
+        found(end..end + 1, Form::Escaped, hash);
     }
 }
 
@@ -235,9 +236,7 @@ where
 }
 
 proptest! {
-    // Always the same cases: `escaped` has a known fault at a seam beside an escape (docs/scanning.md), which chance would
-    // find in one run of five. With the fault mended the seed goes.
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), ..ProptestConfig::with_cases(3000) })]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
     fn edits_of_a_colliding_alphabet_find_what_whole_texts_have(

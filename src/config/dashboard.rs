@@ -1,6 +1,5 @@
 //! `[dashboard]`: the pages for operators, and how long they stay signed in.
 
-use std::net::IpAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::environment::Variable;
 use super::human::Span;
 use super::layers::{Layers, Section};
-use crate::http::auth::session::{Cookie, Settings, is_loopback};
+use crate::http::auth::client::is_loopback;
+use crate::http::auth::session::{Cookie, Settings};
 
 /// Where operators find the dashboard. Default: as the browser calls it. Effect: `dashboard.url`.
 pub const URL: Variable = Variable { name: "STANCH_DASHBOARD_URL", key: "dashboard.url" };
@@ -26,8 +26,6 @@ pub struct Dashboard {
     pub lasts: Span,
     /// For so long after the password was typed it is not asked for again.
     pub confirmed: Span,
-    /// Proxies on other machines whose `X-Forwarded-For` is believed.
-    pub proxies: Vec<IpAddr>,
     /// Hosts that an address in a report may link to.
     pub link_hosts: Vec<String>,
 }
@@ -41,7 +39,6 @@ impl Default for Dashboard {
             idle: Span(settings.idle_for),
             lasts: Span(settings.lasts_for),
             confirmed: Span(settings.confirmed_for),
-            proxies: settings.proxies,
             link_hosts: ["github.com", "gist.github.com", "gitlab.com"].map(str::to_owned).into(),
         }
     }
@@ -58,7 +55,6 @@ impl Dashboard {
                 Some(url) if url.starts_with("http://") => Cookie::Plain,
                 Some(_) => Cookie::Secure,
             },
-            proxies: self.proxies.clone(),
         }
     }
 

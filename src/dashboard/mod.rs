@@ -77,6 +77,7 @@ impl Desk {
     /// # Errors
     /// When the operating system gives no random bytes.
     pub fn new(parts: Parts) -> Result<Self, Unavailable> {
+        report::begin();
         Ok(Self { passwords: Passwords::new()?, pulse: Arc::default(), parts: Arc::new(parts) })
     }
 

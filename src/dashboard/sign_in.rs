@@ -23,6 +23,7 @@ use super::answer::{Failure, go, page_with};
 use super::assets::{ASSETS, Assets};
 use super::text;
 use super::visit::Visit;
+use crate::http::auth::client;
 use crate::http::auth::session::{self, Fresh};
 use crate::http::{App, Peer};
 use crate::id::OperatorId;
@@ -67,7 +68,7 @@ pub async fn enter(
     headers: HeaderMap,
     Form(typed): Form<Typed>,
 ) -> Result<Response, Failure> {
-    let address = session::client_address(&app.settings().sessions, peer, &headers);
+    let address = client::address(&app.settings().trusted_proxies, peer, &headers);
     let next = local(&typed.next).to_owned();
     let shown = text::line(&typed.name).chars().take(64).collect();
     let again = |status, wrong: String| {

@@ -16,7 +16,7 @@ use super::text::When;
 use super::told::Told;
 use super::{Desk, sign_in};
 use crate::clock::Timestamp;
-use crate::http::auth::{By, Operator, session};
+use crate::http::auth::{By, Operator, client, session};
 use crate::http::{App, Peer, Problem};
 use crate::incident::Actor;
 use crate::operator::Role;
@@ -81,7 +81,7 @@ impl Visit {
     pub fn base(&self) -> String {
         self.desk.settings().url.clone().unwrap_or_else(|| {
             let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-            let scheme = if session::is_loopback(host) { "http" } else { "https" };
+            let scheme = if client::is_loopback(host) { "http" } else { "https" };
             format!("{scheme}://{host}")
         })
     }
@@ -111,9 +111,8 @@ impl Visit {
         }
         let Some(session) = self.session().cloned() else { return Ok(()) };
         let typed = typed.filter(|typed| !typed.is_empty()).ok_or(Failure::NotConfirmed)?;
-        let settings = &self.app.settings().sessions;
         let peer = self.address.ok_or(Failure::Unavailable)?;
-        let address = session::client_address(settings, peer, &self.headers);
+        let address = client::address(&self.app.settings().trusted_proxies, peer, &self.headers);
         let name = self.operator.name.parse().map_err(|_| Failure::Unavailable)?;
         match sign_in::prove(&self.app, &self.desk, &name, address, typed).await? {
             sign_in::Proof::Given(_) => {}
@@ -124,7 +123,7 @@ impl Visit {
         if !self.app.store.confirm_session(session.sha256, fresh.sha256).await? {
             return Err(Failure::NotConfirmed);
         }
-        self.cookie = Some(fresh.set(settings, &self.headers));
+        self.cookie = Some(fresh.set(&self.app.settings().sessions, &self.headers));
         Ok(())
     }
 

@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::authorship;
 use super::blobs::Blobs;
+use super::changes::is_excluded;
 use super::coverage::{Coverage, Gap};
 use super::engine::{Found, Texts};
 use super::finding::Finding;
@@ -219,12 +221,8 @@ impl Opened {
         Ok(read.submodules)
     }
 
-    fn is_excluded(&self, path: &Path, plan: &Plan) -> bool {
-        let path = self.prefix.join(path);
-        let path = path.strip_prefix(".").unwrap_or(&path);
-        let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
-        plan.paths.matched(path, false).is_ignore()
-            || folders.into_iter().any(|folder| plan.paths.matched(folder, true).is_ignore())
+    fn excludes(&self, path: impl AsRef<Path>, plan: &Plan) -> bool {
+        is_excluded(plan, &self.prefix.join(path))
     }
 }
 
@@ -246,7 +244,7 @@ impl Teller<'_, '_> {
         let plan = self.shared.plan;
         let Some(first) = hits.first() else { return Ok(Vec::new()) };
         let path = first.provenance.as_ref().and_then(|first| first.path.as_deref());
-        if path.is_some_and(|path| self.repository.is_excluded(Path::new(path), plan)) {
+        if path.is_some_and(|path| self.repository.excludes(path, plan)) {
             return Ok(Vec::new());
         }
         let object = self.reader.read(&first.object)?;
@@ -264,7 +262,7 @@ impl Teller<'_, '_> {
                     let name = git::name_around(&object.text, start, &first.object).ok_or(git::Gap::Damaged)?;
                     let folder = path.unwrap_or_default();
                     let whole = self.repository.prefix.join(folder).join(&*String::from_utf8_lossy(name));
-                    if self.repository.is_excluded(&Path::new(folder).join(&*String::from_utf8_lossy(name)), plan) {
+                    if self.repository.excludes(Path::new(folder).join(&*String::from_utf8_lossy(name)), plan) {
                         continue;
                     }
                     provenance.path = plan.recognizer.withhold(&slashed(&whole), &mut Scratch::new()).into_owned();
@@ -285,7 +283,7 @@ impl Teller<'_, '_> {
     fn open(&mut self, blob: git::Opened<Harvest>, coverage: &mut Coverage, past: &mut Vec<Past>) {
         let git::Opened { object, mut told, provenance } = blob;
         let path = provenance.as_ref().and_then(|first| first.path.as_deref());
-        if path.is_some_and(|path| self.repository.is_excluded(Path::new(path), self.shared.plan)) {
+        if path.is_some_and(|path| self.repository.excludes(path, self.shared.plan)) {
             return;
         }
         let place = self.provenance(&object, git::ObjectKind::Blob, provenance.as_ref());
@@ -326,25 +324,8 @@ impl Teller<'_, '_> {
         if named_by.kind == git::ObjectKind::Blob {
             return commit;
         }
-        let (head, message) = parts(&named_by.text);
-        // A report tells no token, nor what may be a part of one.
-        if let Some(author) = first.author.as_ref().filter(|_| !self.holds_token(head)) {
-            commit.author.clone_from(&author.name);
-            commit.email.clone_from(&author.email);
-        }
-        let subject = message.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        commit.summary = if self.holds_token(message) {
-            "(holds a token)".into()
-        } else {
-            String::from_utf8_lossy(subject).into_owned()
-        };
+        authorship::describe(&mut commit, &named_by.text, &self.shared.plan.recognizer);
         commit
-    }
-
-    fn holds_token(&self, text: &[u8]) -> bool {
-        let mut holds = false;
-        self.shared.plan.recognizer.scan(text, &mut Scratch::new(), |_| holds = true);
-        holds
     }
 }
 
@@ -359,12 +340,6 @@ fn sighting(hit: &git::Finding<Found>, text: &[u8]) -> Option<Sighting> {
         encodings: hit.found.encodings.clone(),
         text: Zeroizing::new(token.to_vec()),
     })
-}
-
-/// The head of a commit or a tag, and its message.
-fn parts(text: &[u8]) -> (&[u8], &[u8]) {
-    let head = memchr::memmem::find(text, b"\n\n").unwrap_or(text.len());
-    (&text[..head], text.get(head + 2..).unwrap_or_default())
 }
 
 /// Adds what was read of a repository, and what was not.

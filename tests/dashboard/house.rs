@@ -86,7 +86,7 @@ impl House {
         browser.fill("input[name=name]", "ada").await;
         browser.fill("input[name=password]", PASSWORD).await;
         browser.fill("input[name=again]", PASSWORD).await;
-        browser.click("form button").await;
+        browser.follow("form button").await;
         assert_eq!(browser.url().await, format!("{}/dashboard", self.base));
     }
 

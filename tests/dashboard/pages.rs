@@ -134,9 +134,9 @@ async fn what_waits_is_decided_and_pages_keep_current() {
     browser.press("\u{e007}").await;
     assert_eq!(browser.run("return location.hash").await, json!("#main"));
 
-    browser.click(".tasks a.button").await;
+    browser.follow(".tasks a.button").await;
     assert!(browser.text("main").await.contains("Stuck: a person must look"), "{}", browser.text("main").await);
-    browser.click("form[action$='/retry'] button").await;
+    browser.follow("form[action$='/retry'] button").await;
     assert!(browser.text(".told").await.contains("Retried 1 incident"));
     let again = async || browser.text("[data-live=state]").await.contains("notify");
     assert!(within(PATIENCE, again).await, "it is stuck again, and the page says so: {}", browser.text("main").await);
@@ -146,7 +146,7 @@ async fn what_waits_is_decided_and_pages_keep_current() {
     );
     browser.click("main details summary").await;
     browser.fill("form[action$='/dismiss'] input[name=reason]", "the owner has left <b>").await;
-    browser.click("form[action$='/dismiss'] button").await;
+    browser.follow("form[action$='/dismiss'] button").await;
     assert!(browser.text(".told").await.contains("Dismissed"));
     browser.open(&format!("{}/dashboard", house.base)).await;
     assert!(browser.text("main").await.contains("Nothing needs you"));
@@ -155,13 +155,13 @@ async fn what_waits_is_decided_and_pages_keep_current() {
     let secret = acme_token(0);
     browser.open(&format!("{}/dashboard/incidents", house.base)).await;
     browser.fill("input[type=search]", &format!("  \"{secret}\" ")).await;
-    browser.click(".search button").await;
+    browser.follow(".search button").await;
     let answer = browser.text("main").await;
     assert!(answer.contains("acme-token") && answer.contains("revoked"), "{answer}");
     assert!(!browser.url().await.contains("acme_") && !browser.source().await.contains(&secret), "shown nowhere");
     browser.open(&format!("{}/dashboard/incidents", house.base)).await;
     browser.fill("input[type=search]", "token-0").await;
-    browser.click(".search button").await;
+    browser.follow(".search button").await;
     assert!(browser.url().await.ends_with("?text=token-0"), "a name is part of the address");
     assert!(browser.text("main").await.contains("1 incident"), "{}", browser.text("main").await);
 
@@ -169,13 +169,13 @@ async fn what_waits_is_decided_and_pages_keep_current() {
     browser.open(&format!("{}/dashboard/issuers", house.base)).await;
     browser.click("main details summary").await;
     browser.fill("main details[open] input[name=reason]", "the upstream reports nonsense").await;
-    browser.click("main details[open] button").await;
+    browser.follow("main details[open] button").await;
     assert!(browser.text(".banner").await.contains("Everything is paused"));
     browser.picture(&picture("paused-desktop")).await;
     house.installation.issuer.issue(&acme_token(77), "token-77", "owner@example.org");
     let to = house.process.addr.expect("it listens");
     house.installation.deliver(to, &[record(&acme_token(77), "https://github.com/a")]).await.expect("taken in");
-    browser.click("form[action$='/resume'] button").await;
+    browser.follow("form[action$='/resume'] button").await;
     assert!(!browser.has(".banner").await, "resumed");
     let dead = async || !house.installation.issuer.is_live(&acme_token(77));
     assert!(within(PATIENCE, dead).await, "what waited is revoked");
@@ -185,30 +185,30 @@ async fn what_waits_is_decided_and_pages_keep_current() {
     for (field, text) in [("name", "deploy"), ("owner_name", "Ada"), ("owner_email", "ada@example.org")] {
         browser.fill(&format!("main form[method=post] input[name={field}]"), text).await;
     }
-    browser.click("main form[method=post] button.primary").await;
+    browser.follow("main form[method=post] button.primary").await;
     let fresh = browser.text("#fresh").await;
     assert!(fresh.starts_with("stanch_pat_"), "{fresh}");
     browser.picture(&picture("token-made-desktop")).await;
     browser.open(&format!("{}/dashboard/incidents", house.base)).await;
     browser.fill("input[type=search]", &fresh).await;
-    browser.click(".search button").await;
+    browser.follow(".search button").await;
     assert!(browser.text("main").await.contains("Nobody ever reported it"));
-    browser.click("main h2 a").await;
-    browser.click("form[action$='/revoke'] button").await;
+    browser.follow("main h2 a").await;
+    browser.follow("form[action$='/revoke'] button").await;
     assert!(browser.text(".told").await.contains("revoked"));
     assert!(!browser.source().await.contains(&fresh));
 
     // Let somebody in, and sign out.
     browser.open(&format!("{}/dashboard/operators", house.base)).await;
     browser.fill("main form[action$='/operators'] input[name=name]", "eve").await;
-    browser.click("main form[action$='/operators'] button").await;
+    browser.follow("main form[action$='/operators'] button").await;
     assert!(browser.text("#link").await.contains("/dashboard/welcome/"));
-    browser.click(".who button").await;
+    browser.follow(".who button").await;
     assert!(browser.url().await.ends_with("/dashboard/sign-in"));
     browser.open(&format!("{}/dashboard/incidents?state=stuck", house.base)).await;
     browser.fill("input[name=name]", "ada").await;
     browser.fill("input[name=password]", PASSWORD).await;
-    browser.click("form button").await;
+    browser.follow("form button").await;
     assert!(browser.url().await.ends_with("/dashboard/incidents?state=stuck"), "back to where one wanted to go");
     assert_eq!(house.blocked().await, 0);
     browser.quit().await;
@@ -225,7 +225,7 @@ async fn everything_works_without_a_script_and_asks_again_before_what_cannot_be_
     assert!(browser.text("main").await.contains("Owners who could not be told"));
     browser.picture(&picture("no-script-phone")).await;
     browser.click(".phone summary").await;
-    browser.click(".phone a[href='/dashboard/revoked']").await;
+    browser.follow(".phone a[href='/dashboard/revoked']").await;
     assert!(browser.text("main").await.contains("token-0") || browser.text("main").await.contains("ci upload"));
 
     // An export asks for the password, and gives nothing for a wrong one.
@@ -248,10 +248,10 @@ async fn everything_works_without_a_script_and_asks_again_before_what_cannot_be_
 
     let stuck = house.incident_in("stuck");
     browser.open(&format!("{}/dashboard/incidents/{stuck}", house.base)).await;
-    browser.click("form[action$='/retry'] button").await;
+    browser.follow("form[action$='/retry'] button").await;
     assert!(browser.text(".told").await.contains("Retried 1 incident"));
     browser.click(".phone summary").await;
-    browser.click(".phone .who button").await;
+    browser.follow(".phone .who button").await;
     assert!(browser.url().await.ends_with("/dashboard/sign-in"));
     browser.quit().await;
 }

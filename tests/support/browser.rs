@@ -9,6 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
+use super::process::{PATIENCE, within};
+
 /// One chromedriver process; its browsers end with it.
 pub struct Driver {
     child: Child,
@@ -163,6 +165,18 @@ impl Browser<'_> {
 
     pub async fn click(&self, css: &str) {
         self.with_element(css, "POST", "click", Some(json!({}))).await;
+    }
+
+    /// Clicks on what leads to another page, and comes back when the old page is gone. A click alone may come back before
+    /// that, and what is asked next would be answered by the old page.
+    pub async fn follow(&self, css: &str) {
+        let page = format!("/session/{}/element/{}/name", self.id, self.find("html").await);
+        self.click(css).await;
+        let gone = async || {
+            let told = self.driver.ask("GET", &page, None).await;
+            matches!(told.get("error").and_then(Value::as_str), Some("stale element reference" | "no such element"))
+        };
+        assert!(within(PATIENCE, gone).await, "{css} leads to another page");
     }
 
     pub async fn fill(&self, css: &str, text: &str) {

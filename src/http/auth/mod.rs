@@ -4,7 +4,7 @@
 //! [`Caller`] or the [`Operator`] it was promised as an extractor, and a route that promised none has none. A
 //! credential is read in one place, refused in one place, and its use is one line of the log without its value.
 
-mod client;
+pub mod client;
 mod credential;
 mod guard;
 mod refused;

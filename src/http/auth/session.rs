@@ -8,7 +8,6 @@
 //! a loopback address, with no proxy in between, is it `stanch`, without `Secure`.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
@@ -20,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::warn;
 use zeroize::Zeroizing;
 
+use super::client::is_loopback;
 use super::{By, Operator, Refused};
 use crate::clock::Timestamp;
 use crate::http::App;
@@ -35,8 +35,6 @@ pub struct Settings {
     /// For so long after the password was typed it is not asked for again.
     pub confirmed_for: Duration,
     pub cookie: Cookie,
-    /// Proxies that are believed about whom a request is from. One on this machine is, always.
-    pub proxies: Vec<IpAddr>,
 }
 
 /// Which cookie carries a session.
@@ -55,7 +53,6 @@ impl Default for Settings {
             lasts_for: Duration::from_hours(12),
             confirmed_for: Duration::from_mins(10),
             cookie: Cookie::Judged,
-            proxies: Vec::new(),
         }
     }
 }
@@ -171,17 +168,6 @@ pub fn brought(settings: &Settings, headers: &HeaderMap) -> Option<[u8; 32]> {
     value_of(settings, headers).map(|value| sha256(&value))
 }
 
-/// Who a request is from: the peer, or what a proxy that is believed says.
-pub fn client_address(settings: &Settings, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-    if !peer.is_loopback() && !settings.proxies.contains(&peer) {
-        return peer;
-    }
-    // The last one is what the proxy itself saw; those before it are what it was told.
-    let last = headers.get_all("x-forwarded-for").iter().next_back();
-    let told = last.and_then(|value| value.to_str().ok()).and_then(|value| value.rsplit(',').next());
-    told.and_then(|address| address.trim().parse().ok()).unwrap_or(peer)
-}
-
 fn value_of(settings: &Settings, headers: &HeaderMap) -> Option<Zeroizing<String>> {
     let name = if is_plain(settings, headers) { PLAIN } else { SECURE };
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -201,15 +187,6 @@ fn is_plain(settings: &Settings, headers: &HeaderMap) -> bool {
             is_loopback(host) && !forwarded.iter().any(|name| headers.contains_key(*name))
         }
     }
-}
-
-/// Whether `host` or `host:port` is this machine alone.
-pub fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn sha256(value: &str) -> [u8; 32] {
@@ -280,19 +257,6 @@ mod tests {
         assert!(is_meant(&session, &headers(&[("x-csrf-token", &csrf("a"))]), b""));
         assert!(!is_meant(&session, &HeaderMap::new(), &form(&csrf("b"))), "of another session");
         assert!(!is_meant(&session, &HeaderMap::new(), &form("")) && !is_meant(&session, &HeaderMap::new(), b""));
-    }
-
-    #[test]
-    fn a_proxy_is_believed_only_if_it_is_known() {
-        let proxy = IpAddr::from([10, 0, 0, 9]);
-        let settings = Settings { proxies: vec![proxy], ..Settings::default() };
-        let told = headers(&[("x-forwarded-for", "6.6.6.6, 192.0.2.1")]);
-        let client = IpAddr::from([192, 0, 2, 1]);
-        assert_eq!(client_address(&settings, IpAddr::from([127, 0, 0, 1]), &told), client);
-        assert_eq!(client_address(&settings, proxy, &told), client);
-        let stranger = IpAddr::from([192, 0, 2, 77]);
-        assert_eq!(client_address(&settings, stranger, &told), stranger);
-        assert_eq!(client_address(&settings, proxy, &HeaderMap::new()), proxy);
     }
 
     #[test]

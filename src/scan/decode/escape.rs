@@ -13,7 +13,7 @@ use super::{Decoded, Encoding, MIN_TEXT, u32_of};
 
 /// How far from an escape the line around it is taken in. A token of that length without an escape in it, next to one
 /// with an escape, is as good as none.
-pub const REACH: usize = 1024;
+pub const REACH: usize = 4096;
 
 /// Longest escape: `&#x0000002d;`.
 pub const WIDEST: usize = 12;

@@ -6,7 +6,6 @@
 //!
 //! For all objects there is the `Store`, which opens everything once and then never searches.
 
-use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +16,7 @@ use super::inflate::Inflater;
 use super::loose::{self, Loose, regular_file};
 use super::pack::{EntryKind, most_stored, parse_entry};
 use super::reader::Object;
+use super::recent::Recent;
 use super::{Gap, Gaps, HashKind, ObjectId, delta};
 use crate::scan::engine::Edit;
 
@@ -74,9 +74,7 @@ impl Direct {
             stored: Vec::new(),
             delta: Vec::new(),
             edit: Edit::default(),
-            cached: HashMap::new(),
-            oldest: VecDeque::new(),
-            cached_bytes: 0,
+            recent: Recent::new(),
         }
     }
 
@@ -230,16 +228,11 @@ pub struct DirectReader<'d> {
     stored: Vec<u8>,
     delta: Vec<u8>,
     edit: Edit,
-    cached: HashMap<Place, Arc<Object>>,
-    oldest: VecDeque<Place>,
-    cached_bytes: usize,
+    recent: Recent<Place>,
 }
 
 /// A pack's number, and where in it.
 type Place = (usize, u64);
-
-/// How much a reader remembers.
-const CACHE_BYTES: usize = 32 << 20;
 
 /// No chain of deltas that git writes is nearly as long; a circle is endless.
 const MAX_CHAIN: usize = 10_000;
@@ -277,8 +270,8 @@ impl DirectReader<'_> {
         let mut chain = Vec::new();
         let mut here = place;
         let mut object = loop {
-            if let Some(object) = self.cached.get(&here) {
-                break Arc::clone(object);
+            if let Some(object) = self.recent.get(here) {
+                break object;
             }
             let pack = &self.direct.packs[here.0];
             let len = pack.read(here.1, 64, &mut self.stored)?;
@@ -287,7 +280,7 @@ impl DirectReader<'_> {
                 EntryKind::Whole(kind) => {
                     let mut text = Vec::new();
                     self.inflate(here, &mut text)?;
-                    break self.remember(here, Object { kind, text });
+                    break self.recent.remember(here, Object { kind, text });
                 }
                 EntryKind::OffsetDelta(distance) => (here.0, here.1.checked_sub(distance).ok_or(Gap::Damaged)?),
                 EntryKind::RefDelta(id) => match pack.find(id.as_bytes()) {
@@ -313,7 +306,7 @@ impl DirectReader<'_> {
             delta::parse(&self.delta, object.text.len(), &mut self.edit).map_err(|_| Gap::Damaged)?;
             let mut text = Vec::new();
             self.edit.apply(&object.text, &self.delta, &mut text);
-            object = self.remember(next, Object { kind: object.kind, text });
+            object = self.recent.remember(next, Object { kind: object.kind, text });
         }
         Ok(object)
     }
@@ -330,20 +323,6 @@ impl DirectReader<'_> {
         let len = if most <= FIRST_READ { len } else { pack.read(offset, most, &mut self.stored)? };
         let stored = self.stored.get(entry.header_len..len).ok_or(Gap::Damaged)?;
         self.inflater.inflate(stored, size, out).map_err(|_| Gap::Damaged)
-    }
-
-    fn remember(&mut self, place: Place, object: Object) -> Arc<Object> {
-        let object = Arc::new(object);
-        let cost = object.text.len() + 128;
-        if cost < CACHE_BYTES / 4 && self.cached.insert(place, Arc::clone(&object)).is_none() {
-            self.oldest.push_back(place);
-            self.cached_bytes += cost;
-        }
-        while self.cached_bytes > CACHE_BYTES {
-            let Some(gone) = self.oldest.pop_front().and_then(|place| self.cached.remove(&place)) else { break };
-            self.cached_bytes -= gone.text.len() + 128;
-        }
-        object
     }
 }
 

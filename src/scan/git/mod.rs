@@ -42,6 +42,7 @@ mod pack;
 mod queue;
 mod range;
 mod reader;
+mod recent;
 mod refs;
 mod rev;
 mod split_index;

@@ -1,11 +1,11 @@
 //! Single reads: one object by its id or slot, with a memory of the last ones.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::inflate::{Inflated, Inflater};
 use super::loose::{self, Loose};
 use super::pack::{EntryKind, Pack, most_stored};
+use super::recent::Recent;
 use super::store::{Place, Store};
 use super::{Gap, ObjectId, ObjectKind, delta};
 use crate::scan::engine::Edit;
@@ -25,9 +25,7 @@ pub struct Reader<'s> {
     stored: Vec<u8>,
     delta: Vec<u8>,
     edit: Edit,
-    cached: HashMap<u32, Arc<Object>>,
-    oldest: VecDeque<u32>,
-    cached_bytes: usize,
+    recent: Recent<u32>,
 }
 
 /// What an object is.
@@ -38,9 +36,6 @@ pub struct About {
     /// Not as a difference from another object.
     pub is_whole: bool,
 }
-
-/// How much a reader remembers.
-const CACHE_BYTES: usize = 32 << 20;
 
 /// No chain of deltas that git writes is nearly as long; a circle is endless.
 const MAX_CHAIN: usize = 10_000;
@@ -55,9 +50,7 @@ impl<'s> Reader<'s> {
             stored: Vec::new(),
             delta: Vec::new(),
             edit: Edit::default(),
-            cached: HashMap::new(),
-            oldest: VecDeque::new(),
-            cached_bytes: 0,
+            recent: Recent::new(),
         }
     }
 
@@ -81,8 +74,8 @@ impl<'s> Reader<'s> {
         let mut chain = Vec::new();
         let mut here = slot;
         let mut object = loop {
-            if let Some(object) = self.cached.get(&here) {
-                break Arc::clone(object);
+            if let Some(object) = self.recent.get(here) {
+                break object;
             }
             match self.store.place(here) {
                 Place::Loose(at) => break self.read_loose(here, at)?,
@@ -174,7 +167,7 @@ impl<'s> Reader<'s> {
         let path = self.store.loose_path(at);
         match loose::read(&path, self.limit, &mut self.inflater) {
             Loose::Damaged => Err(Gap::Damaged),
-            Loose::Object(kind, text) => Ok(self.remember(slot, Object { kind, text })),
+            Loose::Object(kind, text) => Ok(self.recent.remember(slot, Object { kind, text })),
             Loose::TooLarge => Err(Gap::TooLarge),
             Loose::Unreadable => Err(Gap::File),
         }
@@ -184,7 +177,7 @@ impl<'s> Reader<'s> {
         let mut text = Vec::new();
         let kind = self.inflate(pack, position, &mut text)?;
         let EntryKind::Whole(kind) = kind else { return Err(Gap::Damaged) };
-        Ok(self.remember(slot, Object { kind, text }))
+        Ok(self.recent.remember(slot, Object { kind, text }))
     }
 
     fn read_delta(&mut self, slot: u32, base: &Object) -> Result<Arc<Object>, Gap> {
@@ -199,7 +192,7 @@ impl<'s> Reader<'s> {
         delta::parse(&self.delta, base.text.len(), &mut self.edit).map_err(|_| Gap::Damaged)?;
         let mut text = Vec::new();
         self.edit.apply(&base.text, &self.delta, &mut text);
-        Ok(self.remember(slot, Object { kind: base.kind, text }))
+        Ok(self.recent.remember(slot, Object { kind: base.kind, text }))
     }
 
     fn inflate(&mut self, pack: usize, position: usize, out: &mut Vec<u8>) -> Result<EntryKind, Gap> {
@@ -214,20 +207,6 @@ impl<'s> Reader<'s> {
         let stored = packed.read(nth, most_stored(entry.size), &mut self.stored).map_err(|_| Gap::File)?;
         self.inflater.inflate(&stored[entry.header_len..], size, out).map_err(|_| Gap::Damaged)?;
         Ok(entry.kind)
-    }
-
-    fn remember(&mut self, slot: u32, object: Object) -> Arc<Object> {
-        let object = Arc::new(object);
-        let cost = object.text.len() + 128;
-        if cost < CACHE_BYTES / 4 && self.cached.insert(slot, Arc::clone(&object)).is_none() {
-            self.oldest.push_back(slot);
-            self.cached_bytes += cost;
-        }
-        while self.cached_bytes > CACHE_BYTES {
-            let Some(gone) = self.oldest.pop_front().and_then(|slot| self.cached.remove(&slot)) else { break };
-            self.cached_bytes -= gone.text.len() + 128;
-        }
-        object
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::sql::{Row, Session, Statement, Value, binds};
 use super::super::{Error, Store};
+use super::insert::LOCK_OWNER;
 use super::{OwnToken, read};
 use crate::clock::Timestamp;
 use crate::id::{IncidentId, OwnerId, TokenId};
@@ -96,14 +97,6 @@ static SUSPEND_OWNER: Statement = Statement::new(
      UPDATE owners
      SET suspended_at = $2
      WHERE id = $1",
-);
-
-static LOCK_OWNER: Statement = Statement::new(
-    "-- owners.lock
-     SELECT id
-     FROM owners
-     WHERE id = $1
-     {lock}",
 );
 
 static OF_ORGANISATION: Statement = Statement::new(

@@ -101,7 +101,7 @@ static OWNER_BY_EMAIL: Statement = Statement::new(
      WHERE email = $1",
 );
 
-static LOCK_OWNER: Statement = Statement::new(
+pub(super) static LOCK_OWNER: Statement = Statement::new(
     "-- owners.lock
      SELECT id
      FROM owners

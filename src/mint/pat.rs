@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::text_sha256;
 use crate::token::Secret;
-use crate::token::pat::{CHECKSUM_LEN, Mark, RANDOM_LEN, checksum, is_prefix};
+use crate::token::pat::{CHECKSUM_LEN, Mark, PREFIX, RANDOM_LEN, checksum, is_prefix};
 
 /// What the tokens of this installation begin with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Prefix {
 
 impl Default for Prefix {
     fn default() -> Self {
-        Self("stanch".into())
+        Self(PREFIX.into())
     }
 }
 

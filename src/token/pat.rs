@@ -12,6 +12,9 @@ use super::shape::BadShape;
 /// The kind of personal access tokens, whatever the prefix.
 pub const KIND: &str = "stanch-pat";
 
+/// What tokens begin with unless an installation chose a prefix of its own.
+pub const PREFIX: &str = "stanch";
+
 /// Which of the opaque tokens it is: the word between prefix and random part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mark {

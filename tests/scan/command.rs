@@ -1,7 +1,9 @@
 //! The command: exit codes, suppression, and that no report tells a token.
 
+use stanch::token::{generate, macaroon, pat};
+
 use super::repo::Repo;
-use super::support::{Folder, found, kind, kinds, token};
+use super::support::{Folder, found, kind, kinds, random, token};
 
 const FORMATS: &[&str] =
     &["csv", "github-actions", "gitleaks-json", "html", "human", "json", "jsonl", "junit", "sarif", "trufflehog-json"];
@@ -280,4 +282,15 @@ fn our_own_repository_is_clean() {
     let told = String::from_utf8_lossy(&ran.stdout);
     assert_eq!(ran.status.code(), Some(0), "{told}");
     assert!(!told.contains("suppressed nothing"), "{told}");
+}
+
+#[test]
+fn the_tokens_of_our_own_issuer_are_known_without_its_configuration() {
+    let opaque = pat::Mark::ALL.into_iter().map(|mark| pat::kind_marked(pat::PREFIX, mark));
+    for kind in opaque.chain([macaroon::kind(pat::PREFIX, pat::PREFIX)]) {
+        let kind = kind.expect("a kind");
+        let made = generate(&kind, &mut random(7)).expect("every kind can be made up");
+        let folder = Folder::new().with("a", [b"TOKEN=".as_slice(), &made, b"\n"].concat());
+        assert_eq!(found(&folder.scan(&[])), [(kind.id.to_string(), "a".to_owned())]);
+    }
 }

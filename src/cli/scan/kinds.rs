@@ -7,7 +7,7 @@ use super::ask;
 use crate::cli::{Usage, out};
 use crate::recognize::{self, Recognizer};
 use crate::scan::rules::{self, RulePaths, Rules};
-use crate::token::{KindId, catalogue};
+use crate::token::{KindId, catalogue, macaroon, pat};
 
 /// The recognizer of the kinds that were asked for.
 pub fn recognizer(only: &[String], without: &[String], config: Option<&Path>) -> anyhow::Result<Recognizer> {
@@ -31,6 +31,14 @@ pub fn recognizer_with(
         }
     }
     own.append(&mut file.kinds);
+    // Tokens of a built-in issuer that has no prefix of its own are known without its configuration.
+    let opaque = pat::Mark::ALL.into_iter().map(|mark| pat::kind_marked(pat::PREFIX, mark));
+    for kind in opaque.chain([macaroon::kind(pat::PREFIX, pat::PREFIX)]) {
+        let kind = kind.map_err(|bad| Usage(bad.0))?;
+        if !own.iter().any(|other| other.id == kind.id) {
+            own.push(kind);
+        }
+    }
     let ids: Vec<_> =
         own.iter().chain(file.patterns.iter().map(|(kind, _)| kind)).map(|kind| kind.id.clone()).collect();
     if !only.is_empty() {

@@ -14,7 +14,7 @@ use crate::mint::{self, Limits, Prefix};
 use crate::token::catalogue::Kind;
 use crate::token::caveat::is_project_name;
 use crate::token::shape::{BadShape, Part};
-use crate::token::{Secret, macaroon};
+use crate::token::{Secret, macaroon, pat};
 
 /// First part of the tokens that the built-in issuer mints. Default: `stanch`. Effect: `issuer.builtin.prefix`.
 pub const PREFIX: Variable = Variable { name: "STANCH_TOKEN_PREFIX", key: "issuer.builtin.prefix" };
@@ -72,7 +72,7 @@ impl Default for Builtin {
         let mint::Settings { limits, cache_for, .. } = mint::Settings::default();
         Self {
             enabled: true,
-            prefix: "stanch".into(),
+            prefix: pat::PREFIX.into(),
             macaroon_prefix: None,
             location: None,
             foreign_shapes: Vec::new(),

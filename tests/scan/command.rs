@@ -275,13 +275,15 @@ fn a_report_is_written_to_a_file_and_not_through_a_link() {
 #[test]
 fn our_own_repository_is_clean() {
     let ran = std::process::Command::new(env!("CARGO_BIN_EXE_stanch"))
-        .args(["scan", "--exclude", "target", "--exclude", ".git"])
+        .args(["scan", "--exclude", "target"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("the program was built");
     let told = String::from_utf8_lossy(&ran.stdout);
-    assert_eq!(ran.status.code(), Some(0), "{told}");
-    assert!(!told.contains("suppressed nothing"), "{told}");
+    // A copy without the whole history (an archive, a shallow clone) is incomplete, and cannot say what is unused.
+    let whole = ran.status.code() == Some(0);
+    assert!(whole || ran.status.code() == Some(3), "{told}");
+    assert!(!whole || !told.contains("suppressed nothing"), "{told}");
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub mod metric {
         ISSUER_REQUEST_DURATION_SECONDS: Histogram = "stanch_issuer_request_duration_seconds";
         /// Tries of a step {step, outcome}.
         JOB_ATTEMPTS_TOTAL: Counter = "stanch_job_attempts_total";
-        /// Seconds that a try of a step took {step, issuer, outcome}.
+        /// Seconds that a try of a step took {step, outcome}.
         JOB_DURATION_SECONDS: Histogram = "stanch_job_duration_seconds";
         /// Age in seconds of the oldest job that is due {step}.
         JOB_OLDEST_PENDING_AGE_SECONDS: Gauge = "stanch_job_oldest_pending_age_seconds";
@@ -92,6 +92,10 @@ pub mod metric {
         REVOCATIONS_TOTAL: Counter = "stanch_revocations_total";
         /// Deliveries refused because their signature did not hold {origin, reason}.
         SIGNATURE_FAILURES_TOTAL: Counter = "stanch_signature_failures_total";
+        /// Days of this month (UTC) on which an answer came too late for the reporter's agreement {origin}.
+        SLOW_ANSWER_DAYS_MONTH: Gauge = "stanch_slow_answer_days_month";
+        /// When a step last succeeded in this process {step}.
+        STEP_LAST_SUCCESS_TIMESTAMP_SECONDS: Gauge = "stanch_step_last_success_timestamp_seconds";
         /// Incidents that wait for a person {step}.
         STUCK_INCIDENTS: Gauge = "stanch_stuck_incidents";
         /// Seconds from the receipt of a report to the mail about its token.

@@ -4,21 +4,32 @@
 
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::{counter, gauge, histogram};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::incident::brake::{Mode, Scope};
 use crate::incident::{IssuerName, State, Step};
 use crate::issuer::Issuers;
-use crate::store::{Budget, Error, Paused, Store};
+use crate::store::{Budget, DAY_MILLIS, Error, Paused, Store};
 use crate::telemetry::metric;
 
 const EVERY: Duration = Duration::from_secs(5);
 /// What a gauge of everybody is called where the others carry the name of an issuer.
 const ALL: &str = "all";
+
+/// Counts a try of a step, from its start to now. `done` moves the time of the step's last success.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay far below 2^53")]
+pub fn tried(step: Step, outcome: &'static str, started: Timestamp, now: Timestamp) {
+    counter!(metric::JOB_ATTEMPTS_TOTAL, "step" => step.word(), "outcome" => outcome).increment(1);
+    histogram!(metric::JOB_DURATION_SECONDS, "step" => step.word(), "outcome" => outcome)
+        .record(now.since(started).as_secs_f64());
+    if outcome == "done" {
+        gauge!(metric::STEP_LAST_SUCCESS_TIMESTAMP_SECONDS, "step" => step.word()).set(now.as_millis() as f64 / 1e3);
+    }
+}
 
 /// Refreshes the gauges until `stop` is cancelled.
 pub async fn keep(store: Store, issuers: Issuers, clock: Clock, stop: CancellationToken) {
@@ -66,6 +77,11 @@ async fn refresh(store: &Store, issuers: &[IssuerName], clock: &Clock) -> Result
     gauge!(metric::HOLDS_OVERDUE).set(waiting.overdue_holds as f64);
     gauge!(metric::PURGE_OVERDUE_ROWS).set(waiting.overdue_purges as f64);
     gauge!(metric::DRY_RUN).set(f64::from(u8::from(store.brake().mode == Mode::DryRun)));
+    let month_ago = Timestamp::from_millis(now.as_millis() - 31 * DAY_MILLIS);
+    for reporter in store.reporters(month_ago).await? {
+        let days = reporter.slow_days_this_month(now);
+        gauge!(metric::SLOW_ANSWER_DAYS_MONTH, "origin" => reporter.origin).set(days as f64);
+    }
     brake(store, issuers).await
 }
 

@@ -188,9 +188,7 @@ impl Worker {
             }
         };
         self.leases.drop_hold(job_id);
-        counter!(metric::JOB_ATTEMPTS_TOTAL, "step" => step.word(), "outcome" => word).increment(1);
-        histogram!(metric::JOB_DURATION_SECONDS, "step" => step.word(), "outcome" => word)
-            .record(self.clock.now().since(started).as_secs_f64());
+        gauges::tried(step, word, started, self.clock.now());
     }
 
     async fn attempt(&self, claimed: &Claimed) -> Result<Done, StepError> {

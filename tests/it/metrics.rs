@@ -53,6 +53,7 @@ async fn every_metric(kind: Kind) {
         "stanch_incidents{state=\"held\"} 1",
         "stanch_issuer_paused{issuer=\"acme\"} 0",
         "stanch_dry_run 0",
+        "stanch_slow_answer_days_month{origin=\"github\"} 0",
     ];
     let shown = async || {
         let text = serving.get("/metrics").await.1;

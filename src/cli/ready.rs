@@ -1,7 +1,7 @@
 //! From the configuration to ready values: what `serve`, `work` and the operator's commands are made of.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -100,13 +100,21 @@ pub fn builtin_kinds(config: &Config) -> Vec<KindId> {
 
 /// Refuses to go on where opening the database would make one.
 pub fn require_database(config: &Config) -> anyhow::Result<()> {
-    let settings = config.database.settings(config.work.keep_reports.0)?;
-    let file = settings.url.strip_prefix("sqlite:").map(|path| Path::new(path.trim_start_matches("//")));
-    match file {
-        Some(file) if !file.exists() => Err(anyhow::anyhow!("there is no database at `{}`", file.display()))
+    match (has_database(config)?, database_file(config)?) {
+        (Some(false), Some(file)) => Err(anyhow::anyhow!("there is no database at `{}`", file.display()))
             .hint("run this where the service's data folder is, or name it with `--data`"),
         _ => Ok(()),
     }
+}
+
+/// Whether the database's file is there; nothing is known of one that a server keeps.
+pub fn has_database(config: &Config) -> anyhow::Result<Option<bool>> {
+    Ok(database_file(config)?.map(|file| file.exists()))
+}
+
+fn database_file(config: &Config) -> anyhow::Result<Option<PathBuf>> {
+    let settings = config.database.settings(config.work.keep_reports.0)?;
+    Ok(settings.url.strip_prefix("sqlite:").map(|path| PathBuf::from(path.trim_start_matches("//"))))
 }
 
 /// What the built-in issuer's tokens look like here.

@@ -165,26 +165,27 @@ pub fn worker(config: &Config, clock: &Clock, store: &Store, issuers: Issuers) -
     Ok(Worker::new(store.clone(), issuers, mailer, clock.clone(), config.work.settings(), Backoff::new(seed)))
 }
 
-/// Completes at the first SIGTERM or interrupt. A second one ends the process at once: nothing accepted is lost by it,
-/// the jobs under way are done again by the next process.
-pub async fn signalled() {
-    wait_for_signal().await;
-    tokio::spawn(async {
-        wait_for_signal().await;
-        std::process::exit(130);
-    });
-}
-
-async fn wait_for_signal() {
+/// Completes at the first SIGTERM or interrupt after this call, however long before it is awaited. A second one ends
+/// the process at once: nothing accepted is lost by it, the jobs under way are done again by the next process.
+pub fn signalled() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without handlers the signals keep their default: they end the process.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let handlers = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = handlers else {
+            // Without handlers the signals keep their default: they end the process.
+            return std::future::pending().await;
+        };
+        let mut next = async move || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        next().await;
+        tokio::spawn(async move {
+            next().await;
+            std::process::exit(130);
+        });
     }
 }
 

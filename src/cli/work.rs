@@ -28,8 +28,9 @@ impl Work {
         let upkeep = tokio::spawn(async move { metrics.keep_up().await });
         let working = tokio::spawn(worker.run(stop.clone(), DRAIN_FOR));
         tell_mode(&store);
+        let stopped = signalled();
         info!("working");
-        signalled().await;
+        stopped.await;
         stop.cancel();
         working.await?;
         upkeep.abort();

@@ -87,6 +87,12 @@ impl Budget {
         let announced =
             headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if announced.is_some_and(|length| length > self.max_body_bytes) {
+            // Whoever asked to continue has sent nothing, and what is far too large is not worth its reading.
+            let is_lost =
+                headers.contains_key(header::EXPECT) || announced > Some(self.max_body_bytes.saturating_mul(2));
+            if !is_lost && let Ok(_request) = Arc::clone(&self.requests).try_acquire_owned() {
+                self.let_pass(body).await;
+            }
             return Err(NoBody::TooLarge);
         }
         let request = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| NoBody::Busy)?;
@@ -95,6 +101,14 @@ impl Budget {
             Ok(read) => read,
             Err(_) => Err(NoBody::Slow),
         }
+    }
+
+    /// Reads what nobody wants, and keeps none of it. An answer that comes while the sender still writes is lost to it:
+    /// the connection is reset before the answer is read.
+    async fn let_pass(&self, mut body: Body) {
+        let passed =
+            async { while let Some(Ok(_)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {} };
+        let _ = tokio::time::timeout(self.body_timeout, passed).await;
     }
 
     async fn collect(&self, mut share: Share, mut body: Body) -> Result<Unverified, NoBody> {

@@ -67,3 +67,20 @@ fn without_keys_nothing_starts_and_init_is_named() {
     let said = Folder::new().run(&["incident", "list"]).expect_code(2);
     assert!(said.err.contains("there is no seal key") && said.err.contains("`stanch init`"), "{}", said.err);
 }
+
+#[test]
+fn the_first_start_makes_the_keys_and_no_later_one_does() {
+    let folder = Folder::new();
+    folder.configure("[server]\nlisten = \"127.0.0.1:0\"\n");
+    let said = folder.run_until("listening on", &["serve"]).expect_code(0);
+    assert_eq!(said.err.matches("wrote stanch-data/keys/").count(), 2, "{}", said.err);
+    assert_eq!(folder.mode(&folder.key_file("seal-")), 0o600);
+    folder.run(&["keys", "check"]).expect_code(0);
+    folder.run_until("listening on", &["serve"]).expect_code(0);
+    folder.key_file("seal-");
+
+    std::fs::rename(folder.path("stanch-data/keys"), folder.path("elsewhere")).expect("ours");
+    let said = folder.run(&["serve"]).expect_code(2);
+    assert!(said.err.contains("there is no seal key") && said.err.contains("its backup"), "{}", said.err);
+    assert!(!folder.path("stanch-data/keys").exists(), "nothing is made beside a database that has keys");
+}

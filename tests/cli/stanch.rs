@@ -1,9 +1,10 @@
 //! One run of the program: what it was given, and what it said.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A folder in which the program is run.
 pub struct Folder(tempfile::TempDir);
@@ -74,13 +75,38 @@ impl Folder {
             .current_dir(self.0.path())
             .env_clear()
             .env("USER", "tester")
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the program was built");
         std::io::Write::write_all(&mut child.stdin.take().expect("piped"), input.as_bytes()).expect("it reads");
         said(child.wait_with_output().expect("it ends"))
+    }
+
+    /// Runs until standard error has this text, then asks it to stop.
+    pub fn run_until(&self, text: &str, args: &[&str]) -> Said {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stanch"))
+            .args(args)
+            .current_dir(self.0.path())
+            .env_clear()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program was built");
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let mut err = String::new();
+        for line in lines.by_ref().map_while(Result::ok) {
+            let is_there = line.contains(text);
+            err = err + &line + "\n";
+            if is_there {
+                let id = child.id().to_string();
+                assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill is there").success());
+                break;
+            }
+        }
+        err.extend(lines.map_while(Result::ok).map(|line| line + "\n"));
+        Said { code: child.wait().expect("it ends").code().unwrap_or(-1), out: String::new(), err }
     }
 
     pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Said {

@@ -254,6 +254,26 @@ async fn a_body_above_the_cap_is_refused_whether_announced_or_not() {
 }
 
 #[tokio::test]
+async fn whoever_sends_somewhat_too_much_can_read_the_refusal() {
+    let cap = 4 * 1_024 * 1_024;
+    let door = Door::open_with(|plan| plan.settings.max_body_bytes = cap).await;
+    // More than the buffers of both ends hold: without its reading the answer would be lost in a reset.
+    let body = " ".repeat(2 * cap);
+    let message = door.signer.message(body.clone().into());
+    let head = head_of(&message, &format!("Content-Length: {}\r\nConnection: close", body.len()));
+    let answer = raw(&door, format!("{head}\r\n{body}").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+
+    // Far too much is refused unread, and so is what waits for a word before it is sent.
+    for (length, more) in [(2 * cap + 1, ""), (cap + 1, "Expect: 100-continue\r\n")] {
+        let head = head_of(&message, &format!("{more}Content-Length: {length}\r\nConnection: close"));
+        let answer = raw(&door, format!("{head}\r\n").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    }
+    door.assert_nothing_stored().await;
+}
+
+#[tokio::test]
 async fn a_body_of_exactly_the_cap_is_taken() {
     let door = Door::open_with(|plan| plan.settings.max_body_bytes = 10_000).await;
     let record = report(&token(1));

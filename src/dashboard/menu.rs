@@ -18,6 +18,7 @@ pub enum Page {
     Queue,
     Times,
     Tokens,
+    Audit,
     Operators,
     Settings,
 }
@@ -65,6 +66,7 @@ const GROUPS: &[(Option<&str>, &[Entry])] = &[
         Some("House"),
         &[
             (Page::Tokens, "/dashboard/tokens", "Our own tokens", Role::Viewer),
+            (Page::Audit, "/dashboard/audit", "Audit trail", Role::Viewer),
             (Page::Operators, "/dashboard/operators", "Operators", Role::Admin),
             (Page::Settings, "/dashboard/settings", "Settings", Role::Viewer),
         ],

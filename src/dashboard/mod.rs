@@ -26,6 +26,7 @@ use axum::handler::Handler;
 use axum::http::StatusCode;
 
 use live::Pulse;
+use pages::Verification;
 pub use password::{Passwords, Unavailable};
 pub use welcome::Link;
 
@@ -41,6 +42,7 @@ use crate::token::FingerprintRing;
 pub struct Desk {
     passwords: Passwords,
     pulse: Arc<Pulse>,
+    verification: Verification,
     parts: Arc<Parts>,
 }
 
@@ -78,7 +80,12 @@ impl Desk {
     /// When the operating system gives no random bytes.
     pub fn new(parts: Parts) -> Result<Self, Unavailable> {
         report::begin();
-        Ok(Self { passwords: Passwords::new()?, pulse: Arc::default(), parts: Arc::new(parts) })
+        Ok(Self {
+            passwords: Passwords::new()?,
+            pulse: Arc::default(),
+            verification: Verification::default(),
+            parts: Arc::new(parts),
+        })
     }
 
     fn settings(&self) -> &Settings {
@@ -87,6 +94,10 @@ impl Desk {
 
     fn pulse(&self) -> &Pulse {
         &self.pulse
+    }
+
+    fn verification(&self) -> &Verification {
+        &self.verification
     }
 
     fn mint(&self) -> Option<&Mint> {

@@ -16,6 +16,8 @@ pub struct When {
     pub iso: String,
     pub full: String,
     pub ago: String,
+    /// `11-24 15:04:05`, with the year if it is not this one.
+    pub short: String,
     /// `15:04:05`.
     pub clock: String,
 }
@@ -25,13 +27,15 @@ impl When {
         let iso = at.to_string();
         let full = iso.get(..19).map_or_else(|| iso.clone(), |text| format!("{} UTC", text.replace('T', " ")));
         let clock = iso.get(11..19).unwrap_or_default().to_owned();
+        let same_year = iso.get(..4) == now.to_string().get(..4);
+        let short = iso.get(if same_year { 5..19 } else { 0..19 }).unwrap_or_default().replace('T', " ");
         let (past, future) = (now.since(at), at.since(now));
         let ago = match (past.as_secs(), future.as_secs()) {
             (0, 0) => "now".into(),
             (_, 0) => format!("{} ago", coarse(past)),
             _ => format!("in {}", coarse(future)),
         };
-        Self { iso, full, ago, clock }
+        Self { iso, full, ago, short, clock }
     }
 }
 

@@ -30,11 +30,14 @@ pub struct Visit {
     address: Option<IpAddr>,
     headers: HeaderMap,
     told: Option<Told>,
+    /// Whether the page is the answer to a form, which a reload would send again.
+    answers_form: bool,
     /// The cookie of a session that was confirmed in the course of this request.
     cookie: Option<HeaderValue>,
 }
 
 /// What the frame around a page shows.
+#[expect(clippy::struct_excessive_bools, reason = "what a template shows or leaves out")]
 pub struct Shell {
     pub assets: &'static Assets,
     pub menu: Vec<Group>,
@@ -50,6 +53,8 @@ pub struct Shell {
     pub asks_password: bool,
     pub responds: bool,
     pub admin: bool,
+    /// Whether the page can be had again by its address.
+    pub reloads: bool,
 }
 
 impl FromRequestParts<App> for Visit {
@@ -61,7 +66,8 @@ impl FromRequestParts<App> for Visit {
         let address = parts.extensions.get::<Peer>().map(|Peer(peer)| *peer);
         let told = parts.uri.query().and_then(Told::of_query);
         let (headers, now) = (parts.headers.clone(), app.clock.now());
-        Ok(Self { app: app.clone(), desk, operator, now, address, headers, told, cookie: None })
+        let answers_form = !parts.method.is_safe();
+        Ok(Self { app: app.clone(), desk, operator, now, address, headers, told, answers_form, cookie: None })
     }
 }
 
@@ -151,6 +157,7 @@ impl Visit {
             asks_password: self.asks_password(),
             responds: self.may(Role::Responder),
             admin: self.may(Role::Admin),
+            reloads: !self.answers_form,
         })
     }
 }

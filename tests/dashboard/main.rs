@@ -17,6 +17,7 @@ mod process;
 #[expect(dead_code, reason = "other test targets use the rest")]
 mod smtp;
 
+mod audit;
 mod matrix;
 mod pages;
 mod sign_in;

@@ -18,6 +18,8 @@ const PAGES: &[(&str, &str)] = &[
     ("queue", "/dashboard/queue"),
     ("times", "/dashboard/times"),
     ("tokens", "/dashboard/tokens"),
+    ("audit", "/dashboard/audit"),
+    ("audit-filtered", "/dashboard/audit?actor=%3Cb%3E&kind=%22x&incident="),
     ("operators", "/dashboard/operators"),
     ("settings", "/dashboard/settings"),
     ("together", "/dashboard/incidents/together?state=stuck"),

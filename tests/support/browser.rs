@@ -72,6 +72,8 @@ impl Driver {
             "--disable-component-update",
             "--disable-sync",
             "--force-prefers-reduced-motion",
+            // A bar beside the page would be cut out of its pictures.
+            "--hide-scrollbars",
         ];
         let mut arguments: Vec<String> = flags.map(str::to_owned).into();
         arguments.push(format!("--user-data-dir={}", profile.display()));
@@ -182,6 +184,11 @@ impl Browser<'_> {
     pub async fn fill(&self, css: &str, text: &str) {
         self.with_element(css, "POST", "clear", Some(json!({}))).await;
         self.with_element(css, "POST", "value", Some(json!({ "text": text }))).await;
+    }
+
+    /// Chooses an option of a list by its value.
+    pub async fn choose(&self, css: &str, value: &str) {
+        self.click(&format!("{css} option[value='{value}']")).await;
     }
 
     /// Presses keys where the focus is.

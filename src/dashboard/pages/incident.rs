@@ -5,9 +5,9 @@ use axum::Form;
 use axum::extract::Path;
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
+use super::happened::Happened;
 use super::row::{note, owner, state};
 use crate::dashboard::Door;
 use crate::dashboard::answer::{Failure, go, page};
@@ -200,46 +200,15 @@ fn place(visit: &Visit, occurrence: &Occurrence) -> Place {
 }
 
 fn step(visit: &Visit, incident: &Incident, event: &StoredEvent) -> Step {
-    let word = |key: &str| event.detail.get(key).and_then(Json::as_str).map(|text| line(text).replace('_', " "));
-    let (title, tone) = match event.kind.as_str() {
-        "opened" => ("Reported and stored".into(), ""),
-        "reported" => ("Reported again".into(), ""),
-        "verified" => match word("verdict") {
-            Some(verdict) => (format!("Asked the issuer: {verdict}"), if verdict == "live" { "warn" } else { "" }),
-            None => ("Asked the issuer".into(), ""),
-        },
-        "revoked" => ("Revoked, and read back".into(), "good"),
-        "notified" => ("Owner told by mail".into(), "good"),
-        "closed" => ("Closed: the last trace of the token erased".into(), ""),
-        "purged" => ("Reporter's data purged".into(), ""),
-        "held" => ("Held by the brake".into(), "warn"),
-        "released" => ("Released".into(), ""),
-        "stuck" => ("Stuck: a person must look".into(), "bad"),
-        "retried" => ("Let go on".into(), ""),
-        "dismissed" => ("Dismissed".into(), "warn"),
-        "reopened" => ("Reported after its end: asked about again".into(), "warn"),
-        other => (line(other).replace('_', " "), ""),
-    };
+    let Happened { title, tone, by, facts } = Happened::of(event);
     let after = event.at.since(incident.received_at);
-    let facts = event.detail.as_object().into_iter().flatten().filter(|(key, _)| *key != "verdict");
-    let fact = |(key, value): (&String, &Json)| {
-        let key = line(key);
-        match (key.strip_suffix("_ms"), value) {
-            (Some(name), Json::Number(ms)) => {
-                let span = std::time::Duration::from_millis(ms.as_u64().unwrap_or_default());
-                format!("{} {}", name.replace('_', " "), measured(span))
-            }
-            (_, Json::String(text)) => format!("{} {}", key.replace('_', " "), line(text)),
-            (_, other) => format!("{} {}", key.replace('_', " "), line(&other.to_string())),
-        }
-    };
     Step {
         title,
         tone,
-        by: line(&event.actor).replacen(':', " ", 1),
+        by,
         after: if event.at <= incident.received_at { String::new() } else { format!("+{}", measured(after)) },
         at: When::new(event.at, visit.now),
-        more: facts.map(fact).collect::<Vec<_>>().join(" · "),
+        more: facts,
     }
 }
 

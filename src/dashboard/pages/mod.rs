@@ -1,5 +1,7 @@
 //! The pages: one file each, with its view and its changes.
 
+mod audit;
+mod happened;
 mod incident;
 mod incidents;
 mod issuers;
@@ -13,6 +15,8 @@ mod settings;
 mod times;
 mod together;
 mod tokens;
+
+pub(super) use audit::Verification;
 
 use super::Door;
 use crate::http::Route;
@@ -29,6 +33,7 @@ pub(super) fn routes(door: &Door) -> Vec<Route> {
         queue::routes(door),
         times::routes(door),
         tokens::routes(door),
+        audit::routes(door),
         operators::routes(door),
         settings::routes(door),
     ]

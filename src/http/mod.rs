@@ -20,6 +20,7 @@ mod limit;
 mod limits;
 mod magic;
 mod oauth;
+mod once;
 mod openapi;
 mod operate;
 mod problem;

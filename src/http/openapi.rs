@@ -86,6 +86,12 @@ fn operation(route: &Route, verb: &str) -> Value {
     parameters.extend(route.queries.iter().map(|query| {
         json!({ "name": query.name, "in": "query", "description": query.description, "schema": { "type": "string" } })
     }));
+    if route.once {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "maxLength": 255 },
+            "description": "A word of the client's: sent again with the same, it does not happen again",
+        }));
+    }
     let content = |payload: &Payload| {
         let mut content = Map::new();
         content.insert(payload.media.to_owned(), json!({ "schema": payload.schema }));
@@ -205,6 +211,9 @@ fn page(routes: &[&Route]) -> String {
                 let _ = write!(body, "<li><code>{}</code>: {}</li>", escaped(query.name), escaped(query.description));
             }
             body.push_str("</ul>");
+        }
+        if route.once {
+            body.push_str("<p>Takes an <code>Idempotency-Key</code></p>");
         }
         if let Some(payload) = &route.body {
             let schema = serde_json::to_string_pretty(&payload.schema).unwrap_or_default();

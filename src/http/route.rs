@@ -14,7 +14,7 @@ use axum::routing::{self, MethodFilter, MethodRouter};
 use serde_json::Value;
 
 use super::auth::{Guard, pass};
-use super::{App, edge, openapi};
+use super::{App, edge, once, openapi};
 use crate::operator::Role;
 use crate::store::OwnTokenKind;
 
@@ -112,6 +112,8 @@ pub struct Route {
     pub summary: &'static str,
     /// A page for people: not in the API's documentation, and nobody is sent to sign in.
     pub page: bool,
+    /// Whether it takes an `Idempotency-Key`.
+    pub once: bool,
     pub queries: Vec<Query>,
     pub body: Option<Payload>,
     pub answers: Vec<Given>,
@@ -152,7 +154,7 @@ impl Route {
             None => routing::any(handler),
         };
         let (queries, body, answers) = (Vec::new(), None, Vec::new());
-        Self { verb, path, access, summary, page: false, queries, body, answers, handler }
+        Self { verb, path, access, summary, page: false, once: false, queries, body, answers, handler }
     }
 
     pub fn get<H: Handler<T, App>, T: 'static>(
@@ -203,6 +205,12 @@ impl Route {
     /// Calls it a page for people.
     pub fn page(mut self) -> Self {
         self.page = true;
+        self
+    }
+
+    /// Lets whoever asks send it again without its happening twice ([`once`]).
+    pub fn once(mut self) -> Self {
+        self.once = true;
         self
     }
 
@@ -297,9 +305,11 @@ impl Table {
     /// The router: each handler behind its guard, all of them behind the edge.
     pub fn router(self, app: &App) -> Router {
         let mut router = Router::new();
-        for Route { verb, path, access, page, handler, .. } in self.0 {
+        for Route { verb, path, access, page, once, handler, .. } in self.0 {
             let guard = Guard { app: app.clone(), access, page };
             let guarded = from_fn_with_state(guard, pass);
+            // Within the guard, for a key belongs to whoever showed the credential.
+            let handler = if once { handler.route_layer(from_fn_with_state(app.clone(), once::pass)) } else { handler };
             // A handler of every method leaves none to be refused before the guard.
             let handler = if verb == Verb::Any { handler.layer(guarded) } else { handler.route_layer(guarded) };
             router = router.route(path, handler);

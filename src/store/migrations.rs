@@ -52,6 +52,12 @@ const FILES: &[Files] = &[
         postgres: include_str!("../../migrations/postgres/0006_proxy.sql"),
         sqlite: include_str!("../../migrations/sqlite/0006_proxy.sql"),
     },
+    Files {
+        version: 7,
+        name: "once",
+        postgres: include_str!("../../migrations/postgres/0007_once.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0007_once.sql"),
+    },
 ];
 
 pub(super) fn postgres() -> Migrator {

@@ -121,6 +121,11 @@ impl SealRing {
         opened.expose().try_into().ok().map(Zeroizing::new)
     }
 
+    /// Opens what is no token, as an answer that may show one, and is about to be sent.
+    pub(super) fn open_answer(&self, sealed: &[u8], at: SealedAt<'_>) -> Option<Zeroizing<Vec<u8>>> {
+        self.open(sealed, at).ok().map(|opened| Zeroizing::new(opened.expose().to_vec()))
+    }
+
     /// Whether the current key sealed it.
     pub(super) fn is_current(&self, sealed: &[u8]) -> bool {
         let id = self.current.id.as_bytes();

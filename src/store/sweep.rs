@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use super::sql::{Session, Statement, Value, binds};
-use super::{Error, Store, audit, follow, incident_row, moves};
+use super::{Error, Store, audit, follow, incident_row, moves, once};
 use crate::clock::Timestamp;
 use crate::id::{IncidentId, OccurrenceId};
 use crate::incident::{Actor, Event, EventKind, Incident};
@@ -121,10 +121,11 @@ impl Store {
             let erased = self.write((), |session, ()| Box::pin(session.run(&ERASE, binds![BATCH]))).await?;
             let purged = self.write(now, |session, now| Box::pin(purge(session, *now))).await?;
             let requeued = self.write(now, |session, now| Box::pin(requeue(session, *now))).await?;
+            let outdated = self.write(now, |session, now| Box::pin(once::sweep(session, *now, BATCH))).await?;
             sweep.erased += erased;
             sweep.purged += purged;
             sweep.requeued += requeued;
-            if erased + purged + requeued == 0 {
+            if erased + purged + requeued + outdated == 0 {
                 break;
             }
         }

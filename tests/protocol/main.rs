@@ -6,6 +6,7 @@ mod endpoint;
 mod issuer;
 mod key_list;
 mod magic;
+mod once;
 mod operate;
 mod routes;
 mod service;

@@ -15,6 +15,7 @@ mod jobs;
 mod lifecycle;
 mod lists;
 mod notices;
+mod once;
 mod opening;
 mod operators;
 mod origins;

@@ -48,6 +48,7 @@ pub fn routes() -> [Route; 3] {
         Route::delete("/api/v1/tokens/{id}", Access::Manage, "Revokes a token for ever", revoke)
             .answers(204, "It is dead, now or before"),
         Route::post("/api/v1/tokens/{id}/rotate", Access::Manage, "Puts a new token in the place of one", rotated)
+            .once()
             .takes(rotate)
             .gives(201, "The successor and its secret", token())
             .answers(409, "It is dead, or was rotated before"),

@@ -46,6 +46,7 @@ pub fn routes() -> [Route; 1] {
     });
     let given = json!({ "type": "object", "properties": { "token": view::schema(), "secret": { "type": "string" } } });
     [Route::post("/api/v1/tokens", Access::Manage, "Makes a token and shows its secret, once", create)
+        .once()
         .takes(schema)
         .gives(201, "The token and its secret", given)
         .answers(409, "The owner has a living token of this name, or too many")]

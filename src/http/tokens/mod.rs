@@ -18,6 +18,7 @@ use tracing::error;
 
 pub use create::{end_by_default, magic as magic_order};
 
+use super::once::ShowsSecret;
 use super::{Problem, Route};
 use crate::mint::Refused;
 
@@ -34,6 +35,7 @@ pub fn routes() -> Vec<Route> {
 /// An answer that holds a secret.
 fn secret_answer(status: StatusCode, body: &Value) -> Response {
     let mut response = (status, axum::Json(body)).into_response();
+    response.extensions_mut().insert(ShowsSecret);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));

@@ -34,6 +34,7 @@ pub fn routes() -> [Route; 4] {
             "Puts a new token in the place of the one that is shown",
             rotate,
         )
+        .once()
         .takes(json!({ "type": "object", "properties": { "overlap_seconds": { "type": "integer" } } }))
         .gives(201, "The successor and its secret", json!({ "type": "object" }))
         .answers(409, "It was rotated before: the whole line of its successors is revoked"),

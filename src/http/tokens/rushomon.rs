@@ -40,6 +40,7 @@ pub fn routes() -> [Route; 7] {
         json!({ "type": "object", "properties": { "org_ids": { "type": "array", "items": { "type": "string" } } } });
     [
         Route::post("/api/settings/api-keys", Access::Manage, "Makes an API key, as rushomon does", create)
+            .once()
             .takes(wanted)
             .gives(200, "The key with its `raw_token`, once", key()),
         Route::get("/api/settings/api-keys", Access::Manage, "Lists one's API keys, as rushomon does", list).gives(

@@ -133,20 +133,24 @@ impl fmt::Display for State {
 pub struct Visit {
     repository: String,
     tips: BTreeSet<ObjectId>,
+    /// Whether those are all.
+    is_known: bool,
 }
 
 impl Visit {
     /// Notes where the history ends now, before it is read: what is committed meanwhile is left to the next scan.
     pub fn begin(places: &Places) -> Self {
         let folder = places.objects.first().map(|folder| folder.as_os_str().as_encoded_bytes()).unwrap_or_default();
-        Self { repository: hex(folder), tips: git::tips(places, &mut Gaps::default()).into_iter().collect() }
+        let mut gaps = Gaps::default();
+        let tips = git::tips(places, &mut gaps).into_iter().collect();
+        Self { repository: hex(folder), tips, is_known: gaps.count(git::Gap::Reftable) == 0 }
     }
 
     /// Reads what is new since the last scan; `None` if everything has to be read.
     pub fn read_new(&self, state: &State, places: Places, prefix: &Path, shared: &Shared<'_>) -> Option<Harvest> {
         let record = state.repositories.get(&self.repository)?;
         // Without references nobody knows what is new.
-        if record.settings != state.settings || places.has_reftable {
+        if record.settings != state.settings || !self.is_known {
             return None;
         }
         let known = record.tips.iter().filter_map(|tip| ObjectId::from_hex(tip.as_bytes()));

@@ -3,7 +3,7 @@
 //! The part of it that chooses commits is understood; options that only shape git's own output are passed over; anything
 //! else is refused by name, because a range that is read otherwise than it was meant hides what is in it.
 
-use super::git::{BadRevision, DirectReader, Places, Range, References};
+use super::git::{BadRevision, DirectReader, Places, Range, References, merge_bases, shallow};
 use crate::clock::Timestamp;
 
 /// Commits, as they were asked for.
@@ -28,6 +28,12 @@ enum Word {
         name: String,
         is_wanted: bool,
     },
+    /// What leads up to one of two and not to both.
+    Symmetric {
+        one: String,
+        two: String,
+        is_wanted: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +50,7 @@ pub enum BadWanted {
     #[error("`{0}` is no time that is understood; write 2026-01-31, 2026-01-31T12:00:00Z, @1700000000 or `3 days ago`")]
     Time(String),
     #[error(
-        "`{0}` is not understood here; of `git log`, revisions, `A..B`, `^A`, `--not`, `--all`, `--branches`, \
+        "`{0}` is not understood here; of `git log`, revisions, `A..B`, `A...B`, `^A`, `--not`, `--all`, `--branches`, \
              `--tags`, `--remotes`, `--since`, `--until`, `-n`, `--no-merges` and `--first-parent` are"
     )]
     Word(String),
@@ -108,11 +114,14 @@ impl Wanted {
                     let number = word.trim_start_matches("-n").trim_start_matches('-');
                     wanted.most = Some(count(number, &word)?);
                 }
-                _ => wanted.revision(&word, sign)?,
+                _ => wanted.revision(&word, sign),
             }
         }
         let starts = |word: &Word| {
-            matches!(word, Word::Revision { is_wanted: true, .. } | Word::References { is_wanted: true, .. })
+            let (Word::References { is_wanted, .. }
+            | Word::Revision { is_wanted, .. }
+            | Word::Symmetric { is_wanted, .. }) = word;
+            *is_wanted
         };
         if !wanted.words.iter().any(starts) {
             wanted.words.push(Word::Revision { name: "HEAD".into(), is_wanted: true });
@@ -120,12 +129,11 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn revision(&mut self, word: &str, sign: bool) -> Result<(), BadWanted> {
+    fn revision(&mut self, word: &str, sign: bool) {
         let named = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
-        if word.contains("...") {
-            return Err(BadWanted::Word(word.to_owned()));
-        }
-        if let Some((from, to)) = word.split_once("..") {
+        if let Some((one, two)) = word.split_once("...") {
+            self.words.push(Word::Symmetric { one: named(one), two: named(two), is_wanted: sign });
+        } else if let Some((from, to)) = word.split_once("..") {
             self.words.push(Word::Revision { name: named(from), is_wanted: !sign });
             self.words.push(Word::Revision { name: named(to), is_wanted: sign });
         } else if let Some(name) = word.strip_prefix('^') {
@@ -133,7 +141,6 @@ impl Wanted {
         } else {
             self.words.push(Word::Revision { name: word.to_owned(), is_wanted: sign });
         }
-        Ok(())
     }
 
     /// So many of the newest commits.
@@ -166,6 +173,14 @@ impl Wanted {
                     (all.filter_map(|(_, id)| references.commit(&id.to_string(), reader).ok()).collect(), *is_wanted)
                 }
                 Word::Revision { name, is_wanted } => (vec![references.commit(name, reader)?], *is_wanted),
+                Word::Symmetric { one, two, is_wanted } => {
+                    let (one, two) = (references.commit(one, reader)?, references.commit(two, reader)?);
+                    let cut = shallow(places).into_iter().collect();
+                    let bases = merge_bases(one, two, reader, &cut);
+                    let other = if *is_wanted { &mut range.without } else { &mut range.tips };
+                    other.extend(bases);
+                    (vec![one, two], *is_wanted)
+                }
             };
             if is_wanted { range.tips.extend(ids) } else { range.without.extend(ids) }
         }
@@ -249,6 +264,7 @@ mod tests {
             ("^a b --not c", vec![minus("a"), plus("b"), minus("c")]),
             ("--not a", vec![minus("a"), plus("HEAD")]),
             ("", vec![plus("HEAD")]),
+            ("a...", vec![Word::Symmetric { one: "a".into(), two: "HEAD".into(), is_wanted: true }]),
             (
                 "b --not --remotes=origin",
                 vec![plus("b"), Word::References { prefix: "refs/remotes/origin/".into(), is_wanted: false }],
@@ -256,7 +272,7 @@ mod tests {
         ] {
             assert_eq!(Wanted::of_log_opts(text).expect("it is understood").words, words, "{text}");
         }
-        for bad in ["a...b", "--author=x", "-S", "--since", "--since=soon", "-n x", "--", "--graph=1"] {
+        for bad in ["--author=x", "-S", "--since", "--since=soon", "-n x", "--", "--graph=1"] {
             assert!(Wanted::of_log_opts(bad).is_err(), "{bad}");
         }
         let some = Wanted::of_log_opts("-p -U0 --full-history -n 5 --no-merges HEAD").expect("it is understood");

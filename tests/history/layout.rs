@@ -119,14 +119,6 @@ fn submodules_and_lfs_pointers_are_named() {
 }
 
 #[test]
-fn references_in_a_reftable_hide_no_finding() {
-    let repo = one_token(&["--ref-format=reftable"]);
-    let scanned = repo.scan();
-    assert_eq!(scanned.findings.len(), 1);
-    assert_eq!(scanned.gaps(), [(Gap::Reftable, 1)]);
-}
-
-#[test]
 fn no_link_leads_out_of_the_repository() {
     let repo = one_token(&[]);
     let home = repo.beside("");

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod damage;
+mod edges;
 mod equal;
 mod layout;
 mod lineage;
+mod reftables;
 mod repo;

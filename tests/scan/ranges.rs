@@ -1,5 +1,7 @@
 //! Ranges of commits: what they brought, and nothing from before.
 
+use serde_json::Value;
+
 use super::repo::Repo;
 use super::support::{found, token};
 
@@ -79,14 +81,11 @@ fn a_revision_that_is_not_there_is_wrong_usage_and_named() {
         assert_eq!(ran.code(), 2, "{wrong}: {}", ran.out());
         assert!(ran.err().contains(wrong), "{wrong}: {}", ran.err());
     }
-    for unread in ["main@{upstream}", "HEAD@{1}", ":/fix"] {
+    for unread in ["main@{yesterday}", "HEAD@{1}", ":/fix"] {
         let ran = repo.folder.run(&["scan", "--branch", unread]);
         assert_eq!(ran.code(), 2);
         assert!(ran.err().contains("is not understood here"), "{}", ran.err());
     }
-    let ran = repo.folder.run(&["scan", "--log-opts", "main...side"]);
-    assert_eq!(ran.code(), 2);
-    assert!(ran.err().contains("main...side"), "{}", ran.err());
     let tree = repo.git(&["rev-parse", &format!("{}^{{tree}}", ids[0])]);
     assert_eq!(repo.folder.run(&["scan", "--branch", &tree]).code(), 2);
 }
@@ -140,4 +139,76 @@ fn a_moved_file_and_a_token_from_before_are_not_told_again() {
     repo.commit("new", None);
     repo.commit("new", Some(&format!("again {}", npm(2))));
     assert_eq!(places(&repo, &["--since-commit", &base]), ["new"]);
+}
+
+#[test]
+fn references_in_tables_name_what_references_in_files_name() {
+    for args in [&["--ref-format=reftable"][..], &["--ref-format=reftable", "--object-format=sha256"]] {
+        let repo = Repo::with(args);
+        repo.commit("a", Some(&npm(1)));
+        repo.git(&["tag", "-a", "v1", "-m", "first"]);
+        repo.git(&["switch", "-q", "-c", "team/side"]);
+        repo.commit("b", Some(&npm(2)));
+        for args in [
+            ["--since-commit", "v1"],
+            ["--since-commit", "main"],
+            ["--log-opts", "main..team/side"],
+            ["--log-opts", "--all --not main"],
+        ] {
+            assert_eq!(places(&repo, &args), ["b"], "{args:?}");
+        }
+        repo.write("c", Some(&npm(3)));
+        repo.git(&["add", "c"]);
+        assert_eq!(places(&repo, &["--staged"]), ["c"]);
+        let ran = repo.folder.run(&["scan", "--since-commit", "gone"]);
+        assert_eq!(ran.code(), 2);
+        assert!(ran.err().contains("no commit, branch or tag is named `gone`"), "{}", ran.err());
+        let tables = std::fs::read_to_string(repo.path(".git/reftable/tables.list")).expect("it is there");
+        let table = repo.path(".git/reftable").join(tables.lines().last().expect("there is one"));
+        std::fs::remove_file(table).expect("it is ours");
+        let ran = repo.folder.run(&["scan", "--since-commit", "main"]);
+        assert_eq!(ran.code(), 2);
+        assert!(ran.err().contains("the table of the references is damaged"), "{}", ran.err());
+    }
+}
+
+#[test]
+fn what_one_of_two_branches_has_and_what_an_upstream_lacks_are_told() {
+    let repo = Repo::new();
+    repo.commit("base", Some(&npm(1)));
+    repo.git(&["switch", "-q", "-c", "left"]);
+    repo.commit("left", Some(&npm(2)));
+    repo.git(&["switch", "-q", "-c", "right", "main"]);
+    repo.commit("right", Some(&npm(3)));
+    assert_eq!(places(&repo, &["--log-opts", "left...right"]), ["left", "right"]);
+    // After a merge, what both have is left out.
+    repo.git(&["merge", "-q", "--no-edit", "left"]);
+    repo.commit("later", Some(&npm(4)));
+    assert_eq!(places(&repo, &["--log-opts", "left..."]), ["later", "right"]);
+    assert_eq!(places(&repo, &["--log-opts", "left...left"]), [""; 0]);
+    // A branch that follows another of this repository.
+    repo.git(&["branch", "-q", "--set-upstream-to=left", "right"]);
+    for upstream in ["@{u}", "@{UPSTREAM}", "HEAD@{u}", "right@{upstream}"] {
+        assert_eq!(places(&repo, &["--since-commit", upstream]), ["later", "right"], "{upstream}");
+        assert_eq!(places(&repo, &["--log-opts", &format!("{upstream}..")]), ["later", "right"], "{upstream}");
+    }
+    // One that follows a branch elsewhere, under another name here.
+    let home = repo.folder.path().join("clone");
+    repo.git(&["clone", "-q", "-o", "up.stream", ".", "clone"]);
+    let clone = |args: &[&str]| repo.git(&[&["-C", "clone"], args].concat());
+    clone(&["-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-q", "--allow-empty", "-m", &npm(5)]);
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_stanch"))
+        .args(["scan", "--json", "--since-commit", "@{u}"])
+        .current_dir(&home)
+        .output()
+        .expect("it runs");
+    let report: Value = serde_json::from_slice(&ran.stdout).expect("a report");
+    assert_eq!(report["findings"].as_array().expect("a list").len(), 1);
+    assert_eq!(report["findings"][0]["commit"]["object_kind"], "commit");
+    let ran = repo.folder.run(&["scan", "--since-commit", "main@{u}"]);
+    assert_eq!(ran.code(), 2);
+    assert!(ran.err().contains("`main@{u}` follows no other branch"), "{}", ran.err());
+    for refused in ["@{1}", "main@{yesterday}", ":/fix", "main:base"] {
+        assert_eq!(repo.folder.run(&["scan", "--since-commit", refused]).code(), 2, "{refused}");
+    }
 }

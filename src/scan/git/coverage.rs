@@ -51,7 +51,7 @@ pub enum Gap {
     Pack,
     /// Not in the store because the clone is partial: it could be fetched, and is not.
     Promised,
-    /// References are in a format that is not read, so that every object counts as reachable.
+    /// References are in a table that cannot be read, so that every object counts as reachable.
     Reftable,
     /// History before it was left out when the repository was cloned.
     Shallow,

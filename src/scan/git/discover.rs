@@ -1,7 +1,7 @@
 //! Discovery: which directories hold a repository's objects and references.
 //!
 //! The repository is data here, never a configuration: nothing in it makes anything run, and of its `config` two words
-//! are read, the format of ids and of references. Links are not followed; `.git` files, `commondir` and alternates are, since
+//! are read here, the format of ids and of references. Links are not followed; `.git` files, `commondir` and alternates are, since
 //! without them a worktree would look empty, each of them so many times and no more.
 
 use std::fs;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::loose::regular_file;
 use super::oid::HashKind;
+use super::settings::Settings;
 use super::{Error, Gap, Gaps};
 
 /// The places of a repository.
@@ -21,7 +22,7 @@ pub struct Places {
     /// Object directories: the repository's own first, then its alternates.
     pub objects: Vec<PathBuf>,
     pub hash: HashKind,
-    /// Whether references are in a `reftable`, which is not read.
+    /// Whether references are in a `reftable`.
     pub has_reftable: bool,
 }
 
@@ -40,18 +41,23 @@ impl Places {
             Some(text) => plain_dir(&git_dir.join(first_line(&text)))?,
             None => git_dir.clone(),
         };
-        let config = small_file(&common_dir.join("config")).unwrap_or_default();
-        let setting = |section, name| setting(&config, section, name).map(|value| value.to_ascii_lowercase());
-        let hash = match setting("extensions", "objectformat").as_deref() {
+        let settings = settings(&common_dir);
+        let extension = |name| settings.last("extensions", "", name).map(str::to_ascii_lowercase);
+        let hash = match extension("objectformat").as_deref() {
             None | Some("sha1") => HashKind::Sha1,
             Some("sha256") => HashKind::Sha256,
             Some(_) => return Err(Error::UnknownFormat),
         };
-        let has_reftable = setting("extensions", "refstorage").is_some_and(|storage| storage == "reftable");
+        let has_reftable = extension("refstorage").is_some_and(|storage| storage == "reftable");
         let own = plain_dir(&common_dir.join("objects"))?;
         let objects = with_alternates(own, gaps);
         Ok(Self { git_dir, common_dir, objects, hash, has_reftable })
     }
+}
+
+/// The repository's own settings.
+pub fn settings(common_dir: &Path) -> Settings {
+    Settings::parse(&small_file(&common_dir.join("config")).unwrap_or_default())
 }
 
 /// The work tree or bare repository that a path is in, which is canonical.
@@ -132,24 +138,8 @@ fn first_line(text: &str) -> &str {
 
 /// The `core.hooksPath` of a configuration file.
 pub fn hooks_path(file: &Path) -> Option<String> {
-    setting(&small_file(file)?, "core", "hookspath").filter(|path| !path.is_empty())
-}
-
-/// A value of a configuration file. Includes and conditions are not followed.
-fn setting(config: &str, section: &str, name: &str) -> Option<String> {
-    let mut here = false;
-    let mut value = None;
-    for line in config.lines().map(str::trim) {
-        if let Some(header) = line.strip_prefix('[') {
-            here = header.split(']').next().is_some_and(|inside| inside.trim().eq_ignore_ascii_case(section));
-        } else if here
-            && let Some((key, text)) = line.split_once('=')
-            && key.trim().eq_ignore_ascii_case(name)
-        {
-            value = Some(text.trim().trim_matches('"').to_owned());
-        }
-    }
-    value
+    let settings = Settings::parse(&small_file(file)?);
+    settings.last("core", "", "hookspath").filter(|path| !path.is_empty()).map(str::to_owned)
 }
 
 /// Files of a directory that end so, in the order of their names.
@@ -161,17 +151,4 @@ pub fn files_ending(dir: &Path, ending: &str) -> Vec<PathBuf> {
         .collect();
     files.sort_unstable();
     files
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_words_of_the_configuration_are_read() {
-        let config =
-            "[core]\n\tobjectformat = md5\n[Extensions]\n\tObjectFormat = SHA256\n[extensions \"x\"]\nobjectformat=q\n";
-        assert_eq!(setting(config, "extensions", "objectformat").as_deref(), Some("SHA256"));
-        assert_eq!(setting("objectformat = x", "extensions", "objectformat"), None);
-    }
 }

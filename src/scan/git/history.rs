@@ -105,9 +105,6 @@ pub fn scan_repository<D: Detector, O: Opener>(
     let tips = refs::tips(&places, &mut coverage.gaps);
     let shallow: HashSet<ObjectId> = refs::shallow(&places).into_iter().collect();
     coverage.gaps.add_many(Gap::Shallow, shallow.len() as u64, || "history was cut when it was cloned".to_owned());
-    if places.has_reftable {
-        coverage.gaps.add(Gap::Reftable, || "reftable".to_owned());
-    }
     // Trees are read once more, which is no progress.
     let again = Progress::default();
     let limits = Limits { progress: &again, ..limits };
@@ -116,7 +113,7 @@ pub fn scan_repository<D: Detector, O: Opener>(
     let (mut findings, mut told) = (Vec::new(), Vec::new());
     if let Some(lineage) = lineage {
         // Without references nothing is known to be unreachable.
-        let all = options.selection == Selection::All || places.has_reftable;
+        let all = options.selection == Selection::All || coverage.gaps.count(Gap::Reftable) > 0;
         told = found.tell_opened(&store, &lineage, limits);
         findings = found.report(&store, &lineage, all, limits, &mut coverage);
     }

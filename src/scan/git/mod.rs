@@ -6,12 +6,12 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `discover` | which directories a repository consists of |
+//! | `discover` `settings` | which directories a repository consists of, and what its configuration says of them |
 //! | `index` `pack` `loose` `inflate` `delta` | the formats |
 //! | `store` | all objects of a repository, by id and by number |
 //! | `reader` | single objects |
 //! | `forest` `walk` `queue` `worker` | all objects once, a base before its deltas, on all cores |
-//! | `tree` `commit` `refs` | what objects and references say of each other |
+//! | `tree` `commit` `refs` `reftable` | what objects and references say of each other |
 //! | `objects` | what is done with each object: scan it, see whether what it names is there |
 //! | `aside` | archives, and what is larger than a walk may hold |
 //! | `lineage` | after the scan: the first commit and the path of objects with findings |
@@ -44,7 +44,9 @@ mod range;
 mod reader;
 mod recent;
 mod refs;
+mod reftable;
 mod rev;
+mod settings;
 mod split_index;
 mod store;
 mod tree;
@@ -61,9 +63,10 @@ pub use history::{Finding, Options, Provenance, Scanned, Selection, scan_reposit
 pub use index_file::{BadIndex, IndexFile};
 pub(super) use loose::regular_file;
 pub use oid::{HashKind, ObjectId};
-pub(super) use range::{Node as RangeNode, Range};
+pub(super) use range::{Node as RangeNode, Range, merge_bases};
 pub use reader::Reader;
 pub(super) use refs::{shallow, tips};
+pub use reftable::{Reftable, Target};
 pub use rev::BadRevision;
 pub(super) use rev::References;
 pub use store::Store;

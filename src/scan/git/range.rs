@@ -109,6 +109,62 @@ impl Range {
     }
 }
 
+/// The youngest commits that lead up to both: what `A...B` leaves out. With wrong dates there may be older ones among
+/// them, which leave out nothing more.
+pub fn merge_bases(
+    one: ObjectId,
+    two: ObjectId,
+    reader: &mut DirectReader<'_>,
+    shallow: &HashSet<ObjectId>,
+) -> Vec<ObjectId> {
+    const BOTH: u8 = 3;
+    /// It leads up to a base that is known already.
+    const STALE: u8 = 4;
+    let mut flags: HashMap<ObjectId, u8> = HashMap::new();
+    let mut queue = BinaryHeap::new();
+    let mut bases = Vec::new();
+    // How many in the queue may still lead to a base.
+    let mut open = 0_usize;
+    for (id, side) in [(one, 1), (two, 2)] {
+        let known = flags.entry(id).or_default();
+        *known |= side;
+        if let Some(commit) = commit(&id, reader) {
+            open += 1;
+            queue.push((commit.committed_at, Reverse(id), false));
+        }
+    }
+    while open > 0
+        && let Some((_, Reverse(id), was_stale)) = queue.pop()
+    {
+        open -= usize::from(!was_stale);
+        let mut mine = flags.get(&id).copied().unwrap_or_default();
+        if mine == BOTH {
+            bases.push(id);
+            mine |= STALE;
+            flags.insert(id, mine);
+        }
+        let parents = commit(&id, reader).filter(|_| !shallow.contains(&id)).map(|commit| commit.parents);
+        for parent in parents.unwrap_or_default() {
+            let known = flags.entry(parent).or_default();
+            if *known & mine == mine {
+                continue;
+            }
+            *known |= mine;
+            let is_stale = *known & STALE != 0;
+            if let Some(commit) = commit(&parent, reader) {
+                open += usize::from(!is_stale);
+                queue.push((commit.committed_at, Reverse(parent), is_stale));
+            }
+        }
+    }
+    bases
+}
+
+fn commit(id: &ObjectId, reader: &mut DirectReader<'_>) -> Option<Commit> {
+    let object = reader.read(id).ok().filter(|object| object.kind == ObjectKind::Commit)?;
+    Commit::parse(&object.text)
+}
+
 /// Notes a commit. Its date, if it has to be gone through: it is new, or it was wanted and no longer is.
 fn meet(
     id: ObjectId,

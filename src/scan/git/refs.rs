@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::discover::{Places, small_file};
 use super::loose::regular_file;
+use super::reftable::Reftable;
 use super::{Gap, Gaps, ObjectId};
 
 /// Directories of references are not followed any deeper.
@@ -23,8 +24,15 @@ pub fn tips(places: &Places, gaps: &mut Gaps) -> Vec<ObjectId> {
         loose(&places.git_dir.join("refs"), 0, &mut tips, gaps);
     }
     let worktrees = fs::read_dir(places.common_dir.join("worktrees")).into_iter().flatten().flatten();
-    let dirs = worktrees.map(|entry| entry.path()).chain([places.common_dir.clone(), places.git_dir.clone()]);
+    let own = Some(places.git_dir.clone()).filter(|own| *own != places.common_dir);
+    let dirs = worktrees.map(|entry| entry.path()).chain([places.common_dir.clone()]).chain(own);
     for dir in dirs {
+        if places.has_reftable {
+            match Reftable::read(&dir, places.hash) {
+                Ok(table) => tips.extend(table.ids()),
+                Err(_) => gaps.add(Gap::Reftable, || "reftable".to_owned()),
+            }
+        }
         for head in ["HEAD", "ORIG_HEAD", "MERGE_HEAD", "FETCH_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD"] {
             let text = small_file(&dir.join(head)).unwrap_or_default();
             tips.extend(text.lines().filter_map(first_id));

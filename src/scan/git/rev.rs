@@ -1,8 +1,8 @@
 //! Revisions: from what people call a commit to its id.
 //!
 //! A part of [what git reads](https://git-scm.com/docs/gitrevisions): ids and their beginnings, names of references
-//! in the order in which git looks for them, `~n`, `^n` and `^{commit}`. What is left out is refused by name rather than
-//! taken for something else.
+//! in the order in which git looks for them, `@{upstream}`, `~n`, `^n` and `^{commit}`. What is left out is refused by
+//! name rather than taken for something else.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,8 +11,9 @@ use std::path::Path;
 
 use super::commit::{Commit, tagged};
 use super::direct::DirectReader;
-use super::discover::{Places, small_file};
+use super::discover::{Places, settings, small_file};
 use super::loose::regular_file;
+use super::reftable::{Reftable, Target, Unreadable};
 use super::{Gap, ObjectId, ObjectKind};
 
 /// Why a revision is not one.
@@ -24,9 +25,11 @@ pub enum BadRevision {
     NoCommit(String),
     #[error("no commit, branch or tag is named `{0}`")]
     NotFound(String),
+    #[error("`{0}` follows no other branch here, or one that was never fetched")]
+    NoUpstream(String),
     #[error("`{name}` cannot be followed: {why}")]
     Unreadable { name: String, why: &'static str },
-    #[error("`{0}` is not understood here; name a branch, a tag or an id, with `~n` or `^n` behind it")]
+    #[error("`{0}` is not understood here; name a branch, a tag or an id, with `@{{u}}`, `~n` or `^n` behind it")]
     Unsupported(String),
 }
 
@@ -34,7 +37,15 @@ pub enum BadRevision {
 pub struct References<'p> {
     places: &'p Places,
     packed: BTreeMap<String, ObjectId>,
+    /// In their place, if the repository has them.
+    tables: Option<Result<BTreeMap<String, Target>, Unreadable>>,
 }
+
+/// What `name@{…}` may say of a branch: the branch that it follows.
+const UPSTREAM: &[&str] = &["@{u}", "@{upstream}"];
+
+/// They are files even where references are in tables.
+const FILES: &[&str] = &["FETCH_HEAD", "MERGE_HEAD"];
 
 /// Where git looks for a name.
 const PLACES: &[(&str, &str)] = &[
@@ -71,29 +82,53 @@ impl<'p> References<'p> {
                 }
             }
         }
-        Self { places, packed }
+        let tables = places.has_reftable.then(|| {
+            let mut all = Reftable::read(&places.common_dir, places.hash)?.references;
+            if places.git_dir != places.common_dir {
+                // Those that a worktree has of its own, instead of the first one's.
+                all.retain(|name, _| name.starts_with("refs/"));
+                all.extend(Reftable::read(&places.git_dir, places.hash)?.references);
+            }
+            Ok(all)
+        });
+        Self { places, packed, tables }
     }
 
     /// What the reference of this full name leads to: `HEAD`, `refs/heads/main`.
     pub fn find(&self, name: &str) -> Option<ObjectId> {
         let mut name = name.to_owned();
         for _ in 0..=MAX_SYMBOLIC {
-            if !is_plain(&name) {
-                return None;
-            }
-            let own = small_file(&self.places.git_dir.join(&name));
-            let text = own.or_else(|| small_file(&self.places.common_dir.join(&name)));
-            let Some(text) = text else { return self.packed.get(&name).copied() };
-            match text.strip_prefix("ref:") {
-                Some(next) => next.trim().clone_into(&mut name),
-                None => return ObjectId::from_hex(text.split_whitespace().next()?.as_bytes()),
+            match self.target(&name)? {
+                Target::Id(id) => return Some(id),
+                Target::Name(next) => name = next,
             }
         }
         None
     }
 
+    fn target(&self, name: &str) -> Option<Target> {
+        if !is_plain(name) {
+            return None;
+        }
+        if let Some(tables) = self.tables.as_ref().filter(|_| !FILES.contains(&name)) {
+            return tables.as_ref().ok()?.get(name).cloned();
+        }
+        let own = small_file(&self.places.git_dir.join(name));
+        let Some(text) = own.or_else(|| small_file(&self.places.common_dir.join(name))) else {
+            return self.packed.get(name).copied().map(Target::Id);
+        };
+        match text.strip_prefix("ref:") {
+            Some(next) => Some(Target::Name(next.trim().to_owned())),
+            None => ObjectId::from_hex(text.split_whitespace().next()?.as_bytes()).map(Target::Id),
+        }
+    }
+
     /// All references whose names begin so.
     pub fn beginning_with(&self, prefix: &str) -> Vec<(String, ObjectId)> {
+        if let Some(tables) = &self.tables {
+            let names = tables.iter().flat_map(BTreeMap::keys).filter(|name| name.starts_with(prefix));
+            return names.filter_map(|name| Some((name.clone(), self.find(name)?))).collect();
+        }
         let mut all = self.packed.clone();
         self.loose(&self.places.common_dir.join("refs"), "refs", 0, &mut all);
         all.retain(|name, _| name.starts_with(prefix));
@@ -116,7 +151,7 @@ impl<'p> References<'p> {
     pub fn head(&self, reader: &mut DirectReader<'_>) -> Result<Option<ObjectId>, BadRevision> {
         match self.find("HEAD") {
             Some(id) => peel(&id, "HEAD", reader).map(Some),
-            None if self.places.has_reftable => Err(reftable("HEAD")),
+            None if self.has_lost_tables() => Err(reftable("HEAD")),
             None => Ok(None),
         }
     }
@@ -124,10 +159,11 @@ impl<'p> References<'p> {
     /// The commit that a person means.
     pub fn commit(&self, typed: &str, reader: &mut DirectReader<'_>) -> Result<ObjectId, BadRevision> {
         let unsupported = || BadRevision::Unsupported(typed.to_owned());
-        if typed.contains("@{") || typed.contains(':') || typed.contains("..") {
+        let end = typed.find(['~', '^']).unwrap_or(typed.len());
+        let is_said = |text: &str| text.contains("@{") || text.contains(':') || text.contains("..");
+        if is_said(without_upstream(&typed[..end]).unwrap_or(&typed[..end])) || is_said(&typed[end..]) {
             return Err(unsupported());
         }
-        let end = typed.find(['~', '^']).unwrap_or(typed.len());
         let (name, mut steps) = typed.split_at(end);
         let mut id = peel(&self.object(name, reader)?, name, reader)?;
         while let Some(kind) = steps.chars().next() {
@@ -152,6 +188,10 @@ impl<'p> References<'p> {
     }
 
     fn object(&self, name: &str, reader: &mut DirectReader<'_>) -> Result<ObjectId, BadRevision> {
+        if let Some(branch) = without_upstream(name) {
+            let upstream = self.upstream(branch).and_then(|name| self.find(&name));
+            return upstream.ok_or_else(|| self.lost(name).unwrap_or_else(|| BadRevision::NoUpstream(name.to_owned())));
+        }
         let name = if name == "@" { "HEAD" } else { name };
         if let Some(id) = ObjectId::from_hex(name.as_bytes()).filter(|id| id.kind() == reader.direct.hash) {
             return if reader.direct.has(&id) { Ok(id) } else { Err(BadRevision::NotFound(name.to_owned())) };
@@ -176,8 +216,52 @@ impl<'p> References<'p> {
                 _ => return Err(BadRevision::Ambiguous(name.to_owned())),
             }
         }
-        Err(if self.places.has_reftable { reftable(name) } else { BadRevision::NotFound(name.to_owned()) })
+        Err(self.lost(name).unwrap_or_else(|| BadRevision::NotFound(name.to_owned())))
     }
+
+    fn has_lost_tables(&self) -> bool {
+        matches!(self.tables, Some(Err(Unreadable)))
+    }
+
+    fn lost(&self, name: &str) -> Option<BadRevision> {
+        self.has_lost_tables().then(|| reftable(name))
+    }
+
+    /// The full name of what a branch follows, as the repository's own settings say; without a name, the one that is
+    /// checked out.
+    fn upstream(&self, branch: &str) -> Option<String> {
+        let mut branch = branch.to_owned();
+        if matches!(&*branch, "" | "@" | "HEAD") {
+            let Some(Target::Name(name)) = self.target("HEAD") else { return None };
+            branch = name;
+        }
+        let branch = branch.strip_prefix("refs/heads/").unwrap_or(&branch);
+        let settings = settings(&self.places.common_dir);
+        let remote = settings.last("branch", branch, "remote")?;
+        let theirs = settings.last("branch", branch, "merge")?;
+        if remote == "." {
+            return Some(theirs.to_owned());
+        }
+        settings.all("remote", remote, "fetch").into_iter().find_map(|rule| {
+            let (from, to) = rule.strip_prefix('+').unwrap_or(rule).split_once(':')?;
+            match (from.split_once('*'), to.split_once('*')) {
+                (Some((before, behind)), Some((start, end))) => {
+                    let middle = theirs.strip_prefix(before)?.strip_suffix(behind)?;
+                    Some(format!("{start}{middle}{end}"))
+                }
+                (None, None) if from == theirs => Some(to.to_owned()),
+                _ => None,
+            }
+        })
+    }
+}
+
+/// The branch in `branch@{upstream}`.
+fn without_upstream(name: &str) -> Option<&str> {
+    UPSTREAM.iter().find_map(|ending| {
+        let at = name.len().checked_sub(ending.len())?;
+        name.get(at..)?.eq_ignore_ascii_case(ending).then(|| &name[..at])
+    })
 }
 
 /// So many steps back, by the first parents.
@@ -220,7 +304,7 @@ fn unreadable(name: &str, gap: Gap) -> BadRevision {
 }
 
 fn reftable(name: &str) -> BadRevision {
-    BadRevision::Unreadable { name: name.to_owned(), why: "the repository keeps its references in a reftable" }
+    BadRevision::Unreadable { name: name.to_owned(), why: "the table of the references is damaged" }
 }
 
 /// Whether a name stays in the folder of references.

@@ -62,6 +62,15 @@ async fn inspect(browser: &Browser<'_>, name: &str, found: &mut Vec<String>) {
     browser.look(DESKTOP).await;
 }
 
+/// What is wrong with the way of a keyboard through the page.
+async fn tab_through(browser: &Browser<'_>) -> Vec<String> {
+    let stops = browser.run(include_str!("tabs.js")).await.as_u64().expect("a number");
+    // Some more than there are stops: a field for a day has several.
+    browser.press(&"\u{e004}".repeat(usize::try_from(stops).expect("few") + 12)).await;
+    let told = browser.run("return window.told()").await;
+    told.as_array().expect("a list").iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_whole_and_inert_with_whatever_strangers_write() {
     let house = House::open().await;
@@ -95,6 +104,7 @@ async fn every_page_is_whole_and_inert_with_whatever_strangers_write() {
     for (name, path) in &pages {
         browser.open(&format!("{}{path}", house.base)).await;
         inspect(&browser, name, &mut found).await;
+        found.extend(tab_through(&browser).await.into_iter().map(|text| format!("{name}, keyboard: {text}")));
         let links = browser.run("return [...document.links].map((link) => link.href)").await;
         for link in links.as_array().expect("a list").iter().filter_map(Value::as_str) {
             let fine = link.starts_with(&house.base) || link.starts_with("https://github.com/");

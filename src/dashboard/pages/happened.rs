@@ -92,9 +92,11 @@ fn fact((key, value): (&String, &Json)) -> Option<String> {
     let key = line(key);
     let text = match (key.strip_suffix("_ms"), value) {
         (_, Json::Null) => return None,
+        // The usual needs no words.
+        _ if matches!(key.as_str(), "claims" | "tries") && value.as_i64() == Some(1) => return None,
         (Some(name), Json::Number(ms)) => {
-            let span = Duration::from_millis(ms.as_u64().unwrap_or_default());
-            format!("{} {}", spaced(name), measured(span))
+            let span = measured(Duration::from_millis(ms.as_u64().unwrap_or_default()));
+            if name == "duration" { format!("took {span}") } else { format!("{} {span}", spaced(name)) }
         }
         (_, Json::String(text)) => format!("{} {}", spaced(&key), line(text)),
         (_, other) => format!("{} {}", spaced(&key), line(&other.to_string())),
@@ -135,7 +137,7 @@ mod tests {
     fn facts_are_told_with_their_units_and_what_is_hidden_in_them_is_shown() {
         let it = told("verified", json!({ "verdict": "not_ours", "duration_ms": 1_250, "tries": 2, "reason": null }));
         assert_eq!((it.title.as_str(), it.by.as_str()), ("Asked the issuer: not ours", "operator ada"));
-        assert_eq!(it.facts, "duration 1.25 s · tries 2");
+        assert_eq!(it.facts, "took 1.25 s · tries 2");
         let it = told("dis\u{202e}missed", json!({ "reason": "a\u{7}b" }));
         assert!(!it.title.contains('\u{202e}') && it.facts == "reason a\\u{7}b", "{} {}", it.title, it.facts);
     }

@@ -16,6 +16,7 @@ use crate::dashboard::text::{Badge, When, count, line, link, measured};
 use crate::dashboard::visit::{Shell, Visit};
 use crate::http::Route;
 use crate::id::IncidentId;
+use crate::incident::brake::ReleaseBy;
 use crate::incident::{Event, EventKind, IllegalMove, Incident, Occurrence, State};
 use crate::notice::Content;
 use crate::operator::Role;
@@ -50,6 +51,8 @@ struct IncidentPage {
     retries: bool,
     tries_now: bool,
     releases: bool,
+    /// Whether a release takes two people.
+    two: bool,
     dismisses: bool,
     say: String,
 }
@@ -131,6 +134,7 @@ async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Failure>
         revoked_by: revoked_by.map(|id| id.to_string()),
         retries: may && matches!(incident.state, State::Stuck { .. }),
         tries_now: may && waits,
+        two: visit.app.store.brake().release_by == ReleaseBy::TwoPersons,
         releases: may && matches!(incident.state, State::Held { .. }),
         dismisses: may
             && matches!(incident.state, State::Held { .. } | State::Stuck { .. } | State::Open | State::Live),

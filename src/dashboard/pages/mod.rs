@@ -12,6 +12,7 @@ mod reporters;
 mod revoked;
 mod row;
 mod settings;
+mod strip;
 mod times;
 mod together;
 mod tokens;

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::response::Response;
 
+use super::strip::{Tile, tiles};
 use crate::dashboard::Door;
 use crate::dashboard::answer::{Failure, page};
 use crate::dashboard::menu::Page;
@@ -10,7 +11,7 @@ use crate::dashboard::text::{When, count, escaped, line};
 use crate::dashboard::visit::{Shell, Visit};
 use crate::http::Route;
 use crate::incident::Step;
-use crate::store::{IssuerHealth, Reporter, WaitingIncidents};
+use crate::store::{IssuerHealth, ReleaseRequest, Reporter, WaitingIncidents};
 
 pub fn routes(door: &Door) -> Vec<Route> {
     vec![door.get("/dashboard", "what needs a human", show)]
@@ -20,6 +21,8 @@ pub fn routes(door: &Door) -> Vec<Route> {
 #[template(path = "needs.html", config = "src/dashboard/askama.toml")]
 struct NeedsPage {
     shell: Shell,
+    tiles: Vec<Tile>,
+    releases: Vec<Release>,
     sections: Vec<Section>,
     say: String,
 }
@@ -30,6 +33,17 @@ struct Section {
     advice: &'static str,
     tone: &'static str,
     items: Vec<Item>,
+}
+
+/// A release that waits for a second person.
+struct Release {
+    id: String,
+    title: String,
+    by: String,
+    reason: String,
+    since: When,
+    /// Whoever asked for it does not approve it.
+    mine: bool,
 }
 
 struct Item {
@@ -46,6 +60,16 @@ async fn show(visit: Visit) -> Result<Response, Failure> {
     let group = |group: &WaitingIncidents, state: &str| item(&visit, group, state);
     let is_mail = |group: &&WaitingIncidents| group.step == Some(Step::Notify);
     let (health, reporters) = (store.issuer_health().await?, store.reporters(visit.week_ago()).await?);
+    let releases = store.held().await?.requests;
+    let mine = visit.actor().text();
+    let release = |request: &ReleaseRequest| Release {
+        id: request.id.to_string(),
+        title: format!("Release of {}", count(request.incidents, "incident", "incidents")),
+        by: line(&request.requested_by).replacen(':', " ", 1),
+        reason: line(&request.reason),
+        since: When::new(request.requested_at, visit.now),
+        mine: request.requested_by == mine,
+    };
     let mut sections = vec![
         Section {
             title: "Held by the brake",
@@ -94,11 +118,13 @@ async fn show(visit: Visit) -> Result<Response, Failure> {
     }
     sections.retain(|section| !section.items.is_empty());
     let shell = visit.shell(Page::Needs).await?;
+    let tiles = tiles(&visit, &health, &reporters).await?;
+    let releases: Vec<_> = releases.iter().map(release).collect();
     let say = match shell.waiting {
         0 => "Nothing needs you".into(),
         waiting => format!("{} a human", count(waiting, "incident needs", "incidents need")),
     };
-    Ok(page(&NeedsPage { shell, sections, say }))
+    Ok(page(&NeedsPage { shell, tiles, releases, sections, say }))
 }
 
 fn item(visit: &Visit, group: &WaitingIncidents, state: &str) -> Item {

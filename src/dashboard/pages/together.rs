@@ -152,7 +152,7 @@ async fn approve(
 async fn withdraw(visit: Visit, axum::extract::Path(id): axum::extract::Path<String>) -> Result<Response, Failure> {
     let id = id.parse().map_err(|_| Failure::NotFound)?;
     visit.app.store.withdraw_release(id, &visit.order("")).await.map_err(refused)?;
-    Ok(go("/dashboard?done=unchanged"))
+    Ok(go("/dashboard?done=withdrawn"))
 }
 
 fn refused(error: DecisionError) -> Failure {

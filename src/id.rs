@@ -73,10 +73,19 @@ macro_rules! ids {
                 serializer.collect_str(self)
             }
         }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
     )*};
 }
 
 ids! {
+    /// One fire drill.
+    DrillId = "drl";
     /// One line of the audit trail.
     EventId = "evt";
     /// One signed message of a reporter.

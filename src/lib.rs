@@ -20,7 +20,7 @@
 //!
 //! A module knows those above it in this list only: [`address`], [`clock`], [`id`], [`redact`],
 //! [`telemetry`]; [`token`]; [`recognize`],
-//! [`incident`] and [`operator`]; [`store`] and [`scan`]; [`mint`] and [`notice`]; [`issuer`] and [`proxy`]; [`intake`] and [`work`]; [`http`] and [`dashboard`];
+//! [`incident`] and [`operator`]; [`store`] and [`scan`]; [`mint`] and [`notice`]; [`issuer`] and [`proxy`]; [`intake`], [`work`] and [`drill`]; [`http`] and [`dashboard`];
 //! [`send`] and [`config`]; [`cli`], which connects them. `tests/architecture.rs` reads the imports and holds this order.
 //! Five sentences say the rest: http accepts and never calls a remote issuer. work decides and never sees a header. scan
 //! never sees a database. Only store writes SQL. A token's bytes are a [`token::Secret`] from the first parse to the last
@@ -45,6 +45,8 @@ pub mod token;
 
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
+pub mod drill;
 #[cfg(feature = "server")]
 pub mod http;
 #[cfg(feature = "server")]

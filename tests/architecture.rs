@@ -31,6 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proxy", &["address", "clock", "id", "mint", "redact", "store", "telemetry", "token"]),
     // level 6
     ("intake", &["clock", "crash", "id", "incident", "issuer", "recognize", "redact", "store", "telemetry", "token"]),
+    ("drill", &["clock", "id", "incident", "mint", "notice", "store", "telemetry", "token"]),
     ("work", &["clock", "crash", "id", "incident", "issuer", "notice", "redact", "store", "telemetry", "token"]),
     // level 7
     (
@@ -38,6 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "clock",
             "crash",
+            "drill",
             "id",
             "incident",
             "intake",
@@ -104,6 +106,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
             "crash",
             "dashboard",
+            "drill",
             "http",
             "id",
             "incident",

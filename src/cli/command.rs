@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::{Context, audit, config, demo, doctor, incident, init, issuer, keys, operators, send, serve, token, work};
+use super::{
+    Context, audit, config, demo, doctor, drill, incident, init, issuer, keys, operators, send, serve, token, work,
+};
 
 /// What stanch was asked to do.
 #[derive(Subcommand)]
@@ -21,6 +23,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// See it all work on this machine: a signed alert, a dead token, a mail
     Demo(demo::Demo),
+    /// Send a honey token through the whole path of the running service, and see that it dies
+    Drill(drill::Drill),
     /// Look at leaked tokens, and decide about those that wait for a person
     #[command(subcommand)]
     Incident(incident::Command),
@@ -56,6 +60,7 @@ impl Command {
             Self::Config(command) => command.run(context),
             Self::Doctor(command) => wait_for(command.run(context)),
             Self::Demo(command) => wait_for(command.run(context)),
+            Self::Drill(command) => wait_for(command.run(context)),
             Self::Incident(command) => wait_for(command.run(context)),
             Self::Init(command) => command.run(context),
             Self::Issuer(command) => wait_for(command.run(context)),

@@ -19,6 +19,8 @@ mod demo;
 #[cfg(feature = "server")]
 mod doctor;
 #[cfg(feature = "server")]
+mod drill;
+#[cfg(feature = "server")]
 mod entropy;
 mod failure;
 mod help;

@@ -1,16 +1,19 @@
 //! From the configuration to ready values: what `serve`, `work` and the operator's commands are made of.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use reqwest::Url;
 
 use super::HintExt as _;
 use crate::clock::Clock;
 use crate::config::{Config, Elsewhere, Place, Problem, Refused};
+use crate::drill::{self, Drills};
 use crate::incident::EmailAddress;
-use crate::intake::Origin;
+use crate::intake::{KeyId, Origin, PublicKey};
 use crate::issuer::builtin::Builtin;
 use crate::issuer::http::HttpIssuer;
 use crate::issuer::{Guard, Issuers};
@@ -165,6 +168,38 @@ pub async fn register_keys(config: &Config, store: &Store, clock: &Clock) -> any
     let owner = NewOwner { name: "API keys of the configuration".into(), email };
     let mint = Mint::new(store.clone(), mint_settings(config)?, clock.clone());
     mint.register_keys(&keys, owner).await.context("the API keys of the configuration cannot be registered")
+}
+
+/// The origin under which drills are reported.
+pub fn drill_origin(store: &Store) -> anyhow::Result<Origin> {
+    let signer = drill::Signer::of(store)?;
+    let key = PublicKey::from_pem(signer.public_pem()).context("the key for drills cannot be read")?;
+    let id = KeyId::parse(drill::KEY_ID).map_err(|_| anyhow::anyhow!("the id of the key for drills is no id"))?;
+    Ok(Origin::drill(id, key))
+}
+
+/// What makes drills against the service at `to`.
+pub fn drills(config: &Config, store: &Store, clock: &Clock, to: Url) -> anyhow::Result<Drills> {
+    let mint = if config.issuer.builtin.enabled {
+        Some(Mint::new(store.clone(), mint_settings(config)?, clock.clone()))
+    } else {
+        None
+    };
+    // A contact may be a page; then the address that mail comes from has to do.
+    let from = config.mail.from.rsplit('<').next().unwrap_or_default().trim_end_matches('>');
+    let address = [config.mail.contact.as_str(), from].iter().find_map(|text| EmailAddress::parse(text.trim()).ok());
+    let mailer = Arc::new(mailer(config)?);
+    let parts = drill::Parts { store: store.clone(), clock: clock.clone(), mint, mailer, to, address };
+    Ok(Drills::new(parts)?)
+}
+
+/// Where this machine reaches a service that listens on an address.
+pub fn url_of(listen: SocketAddr) -> anyhow::Result<Url> {
+    let mut addr = listen;
+    if addr.ip().is_unspecified() {
+        addr.set_ip(if addr.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    Url::parse(&format!("http://{addr}")).context("the service's own address is no URL")
 }
 
 /// What carries mail to the owners.

@@ -76,7 +76,9 @@ impl Service {
             clock: clock.clone(),
             max_records: settings.max_records,
         };
-        let intake = Arc::new(Intake::new(ready::origins(config)?, parts)?);
+        let mut origins = ready::origins(config)?;
+        origins.push(ready::drill_origin(&store)?);
+        let intake = Arc::new(Intake::new(origins, parts)?);
         let parts = http::Parts {
             intake,
             store: store.clone(),
@@ -86,6 +88,7 @@ impl Service {
         };
         let upstreams = config.proxy.upstreams().map_err(anyhow::Error::msg)?;
         let app = App::new(settings, parts).with_upstreams(upstreams, config.proxy.minting_owners());
+        let app = app.with_drills(ready::drills(config, &store, clock, ready::url_of(addr)?)?);
         let mut table = http::table(&app);
         if config.dashboard.enabled {
             table = table.and(desk(config, &app, recognizer, fingerprints)?.routes());

@@ -17,6 +17,7 @@ use super::issuer::{NAME_HINT, is_name};
 use super::layers::{Layers, Section, rebase};
 use super::problem::{Place, Problem};
 use super::secret;
+use crate::incident::drill;
 use crate::intake::{self, Base64Form, KeyId, PublicKey, TokenForm};
 
 /// A token that raises GitHub's limit on fetches of its keys; it needs no right at all. Effect: as
@@ -160,6 +161,9 @@ impl Section for Origins {
             let key = format!("origin.{name}");
             if !is_name(name) {
                 layers.refuse(&key, "not a name for an origin", NAME_HINT);
+            }
+            if name == drill::ORIGIN {
+                layers.refuse(&key, "the name under which stanch reports to itself", "choose another name");
             }
             origin.check(&key, layers);
             // A delivery is told apart by its headers alone.

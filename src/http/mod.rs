@@ -40,11 +40,13 @@ pub use auth::Authentication;
 pub use health::Readiness;
 pub use limit::Rate;
 pub use limits::Rates;
+pub use operate::{NoBranch, revoke_branch};
 pub use problem::Problem;
 pub use route::{Access, Route, Table, Verb};
 pub use serve::{Listeners, Peer, serve};
 
 use crate::clock::Clock;
+use crate::drill::Drills;
 use crate::incident::EmailAddress;
 use crate::intake::Intake;
 use crate::mint::{Authenticator, Mint};
@@ -121,6 +123,7 @@ pub struct App {
     upstreams: Arc<BTreeMap<String, Arc<Upstream>>>,
     /// Whom the magic tokens belong to that anybody may make, by upstream.
     minting_owners: Arc<BTreeMap<String, EmailAddress>>,
+    drills: Option<Arc<Drills>>,
     settings: Arc<Settings>,
     budget: body::Budget,
 }
@@ -155,6 +158,7 @@ impl App {
             limits,
             upstreams: Arc::default(),
             minting_owners: Arc::default(),
+            drills: None,
             settings: Arc::new(settings),
             budget,
         }
@@ -170,6 +174,17 @@ impl App {
         self.upstreams = Arc::new(named.collect());
         self.minting_owners = Arc::new(minting_owners);
         self
+    }
+
+    /// Makes drills possible.
+    pub fn with_drills(mut self, drills: Drills) -> Self {
+        self.drills = Some(Arc::new(drills));
+        self
+    }
+
+    /// What makes drills; none where none can be made.
+    pub fn drills(&self) -> Option<&Arc<Drills>> {
+        self.drills.as_ref()
     }
 
     fn minting_owner(&self, upstream: &str) -> Option<&EmailAddress> {

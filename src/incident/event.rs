@@ -57,6 +57,8 @@ impl Actor {
 /// What happened. The word is what the database, the API and the pages show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
+    /// A person killed the narrowed copy that leaked; the token it was made of lives on.
+    BranchRevoked,
     /// A brake lets pass again: a person decided about all that it stopped.
     BrakeOff,
     /// A budget was spent; live tokens are held from now on.
@@ -69,6 +71,8 @@ pub enum EventKind {
     /// An operator took a list out of the service.
     Exported,
     Held,
+    /// A person has the owner told again.
+    MailRequested,
     /// The owner was told, by this notice.
     Notified(NoticeId),
     /// The incident was opened by a report.
@@ -86,6 +90,8 @@ pub enum EventKind {
     /// An issuer, or all of them, is not called any more.
     Paused,
     Purged,
+    /// A person has the issuer asked again.
+    Rechecked,
     /// A second person agreed to a release.
     ReleaseApproved,
     /// A release waits for a second person.
@@ -108,6 +114,7 @@ pub enum EventKind {
 impl EventKind {
     pub fn word(&self) -> &'static str {
         match self {
+            Self::BranchRevoked => "branch_revoked",
             Self::BrakeOff => "brake_off",
             Self::BrakeOn => "brake_on",
             Self::Closed => "closed",
@@ -115,6 +122,7 @@ impl EventKind {
             Self::Drilled => "drilled",
             Self::Exported => "exported",
             Self::Held => "held",
+            Self::MailRequested => "mail_requested",
             Self::Notified(_) => "notified",
             Self::Opened => "opened",
             Self::OperatorAdded => "operator_added",
@@ -125,6 +133,7 @@ impl EventKind {
             Self::PasswordChosen => "password_chosen",
             Self::Paused => "paused",
             Self::Purged => "purged",
+            Self::Rechecked => "rechecked",
             Self::ReleaseApproved => "release_approved",
             Self::ReleaseRequested => "release_requested",
             Self::ReleaseWithdrawn => "release_withdrawn",

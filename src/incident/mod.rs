@@ -14,6 +14,7 @@
 //! ```
 
 pub mod brake;
+pub mod drill;
 mod event;
 mod occurrence;
 mod state;

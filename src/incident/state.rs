@@ -169,7 +169,54 @@ impl Incident {
         self.require(self.state == State::Revoked, "notified")?;
         self.state = State::Notified;
         self.notice_id = Some(notice_id);
-        self.notified_at = Some(now);
+        // A mail that is sent again does not change when the owner was told.
+        self.notified_at.get_or_insert(now);
+        Ok(())
+    }
+
+    /// A person has the owner told again, by a mail of its own.
+    ///
+    /// # Errors
+    /// When the token was not revoked, or its owner is still to be told.
+    pub fn tell_again(&mut self) -> Result<(), IllegalMove> {
+        let told = matches!(self.state, State::Closed(Outcome::Revoked) | State::Notified);
+        self.require(told, "told again")?;
+        self.state = State::Revoked;
+        self.notice_id = None;
+        Ok(())
+    }
+
+    /// A person has the issuer asked again. What was held stays held if it lives.
+    ///
+    /// # Errors
+    /// When the token is revoked or erased: there is nothing to ask with.
+    pub fn recheck(&mut self) -> Result<(), IllegalMove> {
+        let asks = match self.state {
+            State::Held { .. } | State::Open => true,
+            State::Stuck { step, .. } => matches!(step, Step::Revoke | Step::Verify),
+            _ => false,
+        };
+        self.require(asks, "asked about again")?;
+        self.state = State::Open;
+        Ok(())
+    }
+
+    /// A person killed the narrowed copy that leaked and not the token it was made of: its revocation is confirmed and
+    /// its owner told as of any other.
+    ///
+    /// # Errors
+    /// When there is no revocation to wait for.
+    pub fn narrowed_to(&mut self, copy: IssuedToken, now: Timestamp) -> Result<(), IllegalMove> {
+        let waits = match self.state {
+            State::Held { .. } | State::Live | State::Open => true,
+            State::Stuck { step, .. } => matches!(step, Step::Revoke | Step::Verify),
+            _ => false,
+        };
+        self.require(waits, "narrowed to a copy")?;
+        self.state = State::Live;
+        self.verdict = Some("live");
+        self.token = Some(copy);
+        self.verified_at.get_or_insert(now);
         Ok(())
     }
 
@@ -197,7 +244,7 @@ impl Incident {
             _ => return Err(self.illegal("closed")),
         };
         self.state = State::Closed(outcome);
-        self.closed_at = Some(now);
+        self.closed_at.get_or_insert(now);
         Ok(())
     }
 
@@ -388,6 +435,35 @@ mod tests {
         incident.close(now).expect("notified");
         assert_eq!(incident.state, State::Closed(Outcome::Revoked));
         assert_eq!(incident.next_step(), None);
+    }
+
+    #[test]
+    fn an_owner_is_told_again_and_the_first_time_stays_the_first() {
+        let (mut incident, now, later) = (open(), Timestamp::from_millis(2_000), Timestamp::from_millis(9_000));
+        assert!(incident.tell_again().is_err());
+        incident.judge(&Verdict::Live(issued()), now).expect("open");
+        incident.revoked(now).expect("live");
+        assert!(incident.tell_again().is_err(), "it is told anyway");
+        incident.notified(NoticeId::generate(now), now).expect("revoked");
+        incident.close(now).expect("notified");
+        incident.tell_again().expect("revoked and told");
+        assert_eq!((incident.next_step(), incident.needs_secret()), (Some(Step::Notify), false));
+        incident.notified(NoticeId::generate(later), later).expect("revoked");
+        incident.close(later).expect("notified");
+        assert_eq!((incident.notified_at, incident.closed_at), (Some(now), Some(now)));
+    }
+
+    #[test]
+    fn an_issuer_is_asked_again_while_there_is_something_to_ask_with() {
+        let now = Timestamp::from_millis(2_000);
+        let mut incident = open();
+        incident.judge(&Verdict::Live(issued()), now).expect("open");
+        assert!(incident.recheck().is_err(), "its revocation is under way");
+        incident.hold("over the budget".into()).expect("live");
+        incident.recheck().expect("held");
+        assert_eq!((incident.next_step(), incident.verdict), (Some(Step::Verify), Some("live")));
+        incident.judge(&Verdict::Dead(None), now).expect("open");
+        assert!(incident.recheck().is_err());
     }
 
     #[test]

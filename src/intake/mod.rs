@@ -30,13 +30,13 @@ pub use accept::{Answer, Replay};
 pub use check::Published;
 pub use feedback::Feedback as Labelled;
 pub use key_fetch::SetUpError;
-pub use origin::{Feedback, KeyEndpoint, Origin, TokenForm};
+pub use origin::{DRILL_KEY_ID_HEADER, DRILL_SIGNATURE_HEADER, Feedback, KeyEndpoint, Origin, TokenForm};
 pub use payload::BadPayload;
 pub use report::Reporter;
 pub use signature::{BadSignature, Base64Form, BodyDigest, InvalidKey, KeyId, PublicKey, Signature, verify};
 
 use crate::clock::{Clock, Timestamp};
-use crate::incident::IssuerName;
+use crate::incident::{IssuerName, drill};
 use crate::issuer::Issuers;
 use crate::recognize::{Identified, Recognizer};
 use crate::store::Store;
@@ -218,13 +218,18 @@ impl Intake {
 
     /// The origins whose deliveries could not be verified now.
     pub fn origins_without_keys(&self) -> Vec<&str> {
-        let without = self.entries.iter().filter(|entry| !entry.ring.is_usable());
+        let without = self.reporters().filter(|entry| !entry.ring.is_usable());
         without.map(|entry| entry.origin.name.as_str()).collect()
     }
 
     /// Whether any origin's deliveries could be verified now, or there is none to wait for.
     pub fn is_usable(&self) -> bool {
-        self.entries.is_empty() || self.entries.iter().any(|entry| entry.ring.is_usable())
+        self.reporters().next().is_none() || self.reporters().any(|entry| entry.ring.is_usable())
+    }
+
+    /// The origins elsewhere: that drills can be verified says nothing about them.
+    fn reporters(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.iter().filter(|entry| entry.origin.name != drill::ORIGIN)
     }
 }
 

@@ -10,6 +10,7 @@ use reqwest::Url;
 use reqwest::header::HeaderName;
 
 use super::signature::{Base64Form, KeyId, PublicKey};
+use crate::incident::drill;
 use crate::token::Secret;
 
 /// One reporter and the terms of its agreement.
@@ -83,6 +84,14 @@ impl Origin {
         }
     }
 
+    /// The installation itself, which reports a token of its own in a drill.
+    pub fn drill(key_id: KeyId, key: PublicKey) -> Self {
+        Self {
+            static_keys: vec![(key_id, key)],
+            ..Self::new(drill::ORIGIN, DRILL_KEY_ID_HEADER, DRILL_SIGNATURE_HEADER)
+        }
+    }
+
     /// GitHub's secret scanning partner program.
     pub fn github() -> Self {
         let url = "https://api.github.com/meta/public_keys/secret_scanning";
@@ -96,6 +105,11 @@ impl Origin {
         }
     }
 }
+
+/// The header that names the key of a drill.
+pub const DRILL_KEY_ID_HEADER: HeaderName = HeaderName::from_static("stanch-drill-key-identifier");
+/// The header that carries the signature of a drill.
+pub const DRILL_SIGNATURE_HEADER: HeaderName = HeaderName::from_static("stanch-drill-key-signature");
 
 impl KeyEndpoint {
     pub fn new(url: Url) -> Self {

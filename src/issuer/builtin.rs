@@ -61,6 +61,17 @@ pub enum ForgedMacaroon {
     Revoke,
 }
 
+/// Why no copy was denied.
+#[derive(Debug, thiserror::Error)]
+pub enum NoCopy {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("it is no token of the built-in issuer")]
+    Stranger,
+    #[error("what leaked is the token as it was issued and no narrowed copy of it")]
+    Whole,
+}
+
 /// What a leaked text turned out to be.
 enum Leak {
     Forged(OwnToken),
@@ -94,6 +105,23 @@ impl Builtin {
             Ok(leaks) => leaks.into_iter().map(verdict).collect(),
             Err(error) => questions.iter().map(|_| Verdict::Unknown(unavailable(&error))).collect(),
         }
+    }
+
+    /// Kills the narrowed macaroon that leaked with all that was made of it, whatever the policy says; what it was made
+    /// of lives. Again, it does nothing more. Returns the copy as the issuer calls it.
+    ///
+    /// # Errors
+    /// When it is no narrowed copy of a token of ours.
+    pub async fn deny_copy(&self, question: &Question<'_>, by: String, reason: String) -> Result<IssuedToken, NoCopy> {
+        let shown = as_macaroon(question).ok_or(NoCopy::Whole)?;
+        let token = self.store.own_tokens_by_hash(&[own::lookup(&shown.identifier)]).await?.pop().flatten();
+        let token = token.filter(|token| token.kind == OwnTokenKind::Macaroon).ok_or(NoCopy::Stranger)?;
+        let verified = own::verify(&self.store.open_own(&token)?, &shown).ok_or(NoCopy::Stranger)?;
+        let point = verified.points.last().filter(|_| verified.caveats.len() > own::embedded(&token));
+        let point = *point.ok_or(NoCopy::Whole)?;
+        let (token_id, incident_id) = (token.id, question.incident_id);
+        self.store.deny_branch(Branch { sha256: point, token_id, by, reason, incident_id }).await?;
+        Ok(issued(token, Some(Child { point })))
     }
 
     async fn kill(&self, question: Question<'_>) -> Result<Revocation, store::Error> {
@@ -135,11 +163,14 @@ impl Builtin {
         if ours && token.incident_id == question.incident_id {
             return Ok(Revocation::Confirmed);
         }
-        if let Some(Child { point }) = child {
-            let denied = self.store.denied_branches(&[point]).await?;
-            if ours && denied.iter().any(|branch| branch.incident_id == question.incident_id) {
-                return Ok(Revocation::Confirmed);
-            }
+        // A person may have denied the leaked copy alone although the policy would have the whole token die.
+        let denied = match child {
+            Some(Child { point }) => self.store.denied_branches(&[point]).await?,
+            None if token.kind == OwnTokenKind::Macaroon => self.store.denied_branches_of(token.id).await?,
+            None => Vec::new(),
+        };
+        if ours && denied.iter().any(|branch| branch.incident_id == question.incident_id) {
+            return Ok(Revocation::Confirmed);
         }
         Ok(Revocation::AlreadyDead)
     }

@@ -60,6 +60,19 @@ impl AuditKey {
 }
 
 impl Store {
+    /// A secret of this installation for one purpose, the same in each of its processes.
+    ///
+    /// # Errors
+    /// When the store is not open yet.
+    pub fn derived_secret(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let key = self.audit.get().ok_or_else(|| Error::unavailable("the store is not open yet"))?;
+        let bytes: &[u8; 32] = &key.0;
+        let mut mac = Hmac::<Sha256>::new_from_slice(bytes).expect("HMAC takes a key of any length (RFC 2104)");
+        mac.update(b"derived secret\0");
+        mac.update(purpose.as_bytes());
+        Ok(Zeroizing::new(mac.finalize().into_bytes().into()))
+    }
+
     /// Opens the audit key, or makes it with a new database.
     pub(super) async fn open_audit_key(&self, shared: &SharedAuditKey) -> Result<(), OpenError> {
         let opened = self.write(Arc::clone(&self.seal), |session, ring| Box::pin(ensure(session, ring))).await?;

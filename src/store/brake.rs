@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::crash;
 use crate::id::IncidentId;
 use crate::incident::brake::{Candidate, Cause, Ledger, Mode, Policy, Ruling, Scope};
-use crate::incident::{Actor, Event, EventKind, Incident, IssuerName, State};
+use crate::incident::{Actor, Event, EventKind, Incident, IssuerName, State, drill};
 use crate::telemetry::metric;
 
 /// A brake that went on.
@@ -119,6 +119,13 @@ static TURN_OFF: Statement = Statement::new(
      RETURNING scope, cause, issuer, origin",
 );
 
+static HELD_BEFORE: Statement = Statement::new(
+    "-- brake.held_before
+     SELECT cause
+     FROM holds
+     WHERE incident_id = $1",
+);
+
 static FRESH_BUDGET: Statement = Statement::new(
     "-- brake.fresh_budget
      DELETE FROM brake_spent
@@ -175,7 +182,8 @@ pub(super) async fn admit(
     let (mut passed, mut holds) = (BTreeMap::<(String, String, &str), i64>::new(), Vec::new());
     for incident in live {
         let candidate = candidate(incident, policy);
-        match ledger.rule(policy, &candidate, now) {
+        match rule(&mut ledger, policy, &candidate, now) {
+            Ruling::Pass if candidate.origin == drill::ORIGIN => {}
             Ruling::Pass => {
                 let Candidate { issuer, origin, impact } = candidate;
                 *passed.entry((issuer.to_string(), origin, impact.word())).or_default() += 1;
@@ -208,6 +216,29 @@ pub(super) async fn admit(
     }
     crash::point("brake.after_count");
     Ok(admission)
+}
+
+/// Why an incident that its issuer was asked about again is held as before, if it lives; none if it was not held.
+pub(super) async fn held_before(session: &mut Session, before: &Incident) -> Result<Option<String>, Error> {
+    // Only what was known to live can have been held; the first question costs no look.
+    if before.state != State::Open || before.verdict != Some("live") {
+        return Ok(None);
+    }
+    let row = session.optional(&HELD_BEFORE, binds![before.id]).await?;
+    let cause = row.map(|row| row.parsed::<Cause>("cause")).transpose()?;
+    Ok(cause.map(|cause| format!("asked again, it lives: held as before ({})", cause.word().replace('_', " "))))
+}
+
+/// A drill goes the way of every token, so a brake that is on stops it as well; but it spends no budget, and a brake that
+/// would go on because of it stays off.
+fn rule(ledger: &mut Ledger, policy: &Policy, candidate: &Candidate, now: Timestamp) -> Ruling {
+    if candidate.origin != drill::ORIGIN {
+        return ledger.rule(policy, candidate, now);
+    }
+    match ledger.clone().rule(policy, candidate, now) {
+        Ruling::Hold { trips: Some(_), .. } => Ruling::Pass,
+        other => other,
+    }
 }
 
 fn candidate(incident: &Incident, policy: &Policy) -> Candidate {

@@ -1,4 +1,4 @@
-//! An operator's moves on many incidents: release, dismiss, retry.
+//! An operator's moves on many incidents: release, dismiss, retry, ask again, tell again.
 //!
 //! Chosen one by one or by a filter with a cap; without either, nothing is chosen. Each is done in batches, each batch in
 //! one transaction with its audit events, so that a process that dies in between leaves whole incidents, and the same
@@ -12,7 +12,7 @@ use super::sql::{Row, Session, Statement, Value};
 use super::{Error, Store, audit, brake, incident_row, moves};
 use crate::clock::Timestamp;
 use crate::crash;
-use crate::id::{IncidentId, ReleaseId};
+use crate::id::{IncidentId, NoticeId, ReleaseId};
 use crate::incident::brake::{Cause, ReleaseBy};
 use crate::incident::{Actor, Event, EventKind, IllegalMove, Incident, Step};
 
@@ -21,8 +21,12 @@ use crate::incident::{Actor, Event, EventKind, IllegalMove, Incident, Step};
 pub enum Change {
     /// Nothing more is to be done; the token is not revoked.
     Dismiss,
+    /// Have the issuer asked again; what is held stays held if it lives.
+    Recheck,
     /// Let the revocations go on that the brake stopped.
     Release,
+    /// Have the owner of a revoked token told again. One by one only: by a filter nobody is mailed.
+    Resend,
     /// Go on where it stopped.
     Retry,
 }
@@ -128,23 +132,48 @@ static LOCK: Statement = Statement::new(
      {lock}",
 );
 
+// The address of a mail goes with the incidents it told about; they will be told by another one.
+static FORGET_ADDRESSES: Statement = Statement::new(
+    "-- change.forget_addresses
+     UPDATE notices
+     SET address = NULL
+     WHERE id {in $1}
+       AND address IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.notice_id = notices.id)",
+);
+
 impl Change {
     fn states(self) -> &'static [&'static str] {
         match self {
             // By filter, only what already waits for a person: an open incident may be seconds from its revocation.
-            Self::Dismiss => &["held", "stuck"],
+            Self::Dismiss | Self::Recheck => &["held", "stuck"],
             Self::Release => &["held"],
+            Self::Resend => &[],
             Self::Retry => &["stuck"],
         }
     }
 
-    fn apply(self, incident: &mut Incident) -> Result<(EventKind, serde_json::Value), IllegalMove> {
+    /// Makes the move, or says why not.
+    fn apply(self, incident: &mut Incident) -> Result<(EventKind, serde_json::Value), String> {
+        let illegal = |refused: IllegalMove| refused.to_string();
         match self {
-            Self::Dismiss => incident.dismiss().map(|()| (EventKind::Dismissed, json!({}))),
-            Self::Release => incident.release().map(|()| (EventKind::Released, json!({}))),
-            Self::Retry => incident.retry().map(|step| (EventKind::Retried, json!({ "step": step.word() }))),
+            Self::Dismiss => incident.dismiss().map(|()| (EventKind::Dismissed, json!({}))).map_err(illegal),
+            Self::Recheck => incident.recheck().map(|()| (EventKind::Rechecked, json!({}))).map_err(illegal),
+            Self::Release => incident.release().map(|()| (EventKind::Released, json!({}))).map_err(illegal),
+            Self::Resend if !has_address(incident) => {
+                Err("its owner's address is not known: the issuer named none, or it was erased on its date".into())
+            }
+            Self::Resend => incident.tell_again().map(|()| (EventKind::MailRequested, json!({}))).map_err(illegal),
+            Self::Retry => {
+                incident.retry().map(|step| (EventKind::Retried, json!({ "step": step.word() }))).map_err(illegal)
+            }
         }
     }
+}
+
+fn has_address(incident: &Incident) -> bool {
+    let owner = incident.token.as_ref().and_then(|token| token.owner.as_ref());
+    owner.is_some_and(|owner| owner.email.is_some())
 }
 
 impl ChangeFilter {
@@ -236,13 +265,14 @@ async fn run(session: &mut Session, batch: &mut Batch) -> Result<Moved, Error> {
     let unknown = ids.iter().filter(|id| !found.contains(id));
     let mut done = Moved { moved: Vec::new(), refused: unknown.map(|id| (*id, "no such incident".into())).collect() };
     let (mut moved, mut events) = (Vec::new(), Vec::new());
+    let notices: Vec<NoticeId> = incidents.iter().filter_map(|incident| incident.notice_id).collect();
     for mut incident in incidents {
         match change.apply(&mut incident) {
             Ok((kind, detail)) => {
                 events.push(event(&incident, kind, detail, order, *request, *now));
                 moved.push(incident);
             }
-            Err(illegal) => done.refused.push((incident.id, illegal.to_string())),
+            Err(why) => done.refused.push((incident.id, why)),
         }
     }
     for incident in &mut moved {
@@ -251,7 +281,12 @@ async fn run(session: &mut Session, batch: &mut Batch) -> Result<Moved, Error> {
         done.moved.push(incident.id);
     }
     moves::place_jobs(session, &moved, *now).await?;
-    events.extend(brake::let_go(session, &done.moved, &order.actor, *now).await?);
+    if *change == Change::Resend {
+        session.run(&FORGET_ADDRESSES, vec![Value::list(notices)]).await?;
+    }
+    if *change != Change::Recheck {
+        events.extend(brake::let_go(session, &done.moved, &order.actor, *now).await?);
+    }
     audit::insert(session, &events).await?;
     Ok(done)
 }

@@ -12,7 +12,7 @@ use super::sql::{Bulk, Session, Statement, Value, binds};
 use super::statistics::bucket;
 use super::{Error, incident_row};
 use crate::id::IncidentId;
-use crate::incident::{EmailAddress, Incident, IssuedToken, IssuerName, State};
+use crate::incident::{EmailAddress, Incident, IssuedToken, IssuerName, State, drill};
 
 static ADD: Bulk = Bulk::new(
     6,
@@ -55,8 +55,10 @@ pub(super) async fn follow(session: &mut Session, events: &[RawEvent]) -> Result
     for event in events {
         let id = event.incident_id.as_deref().and_then(|id| id.parse::<IncidentId>().ok());
         let Some(incident) = id.and_then(|id| incidents.get(&id)) else { continue };
+        // A drill is found like any incident and is no figure of anybody.
+        let is_figure = incident.origin != drill::ORIGIN;
         let detail = event.detail.as_deref().and_then(|detail| serde_json::from_str(detail).ok()).unwrap_or(Json::Null);
-        for (measure, bucket, amount) in measures(event, incident, &detail) {
+        for (measure, bucket, amount) in measures(event, incident, &detail).into_iter().filter(|_| is_figure) {
             let issuer = incident.issuer.as_ref().map_or("", IssuerName::as_str);
             let hour = event.at.div_euclid(HOUR_MILLIS) * HOUR_MILLIS;
             let line = (hour, measure, issuer.to_owned(), incident.origin.clone(), bucket);
@@ -88,6 +90,9 @@ fn measures(event: &RawEvent, incident: &Incident, detail: &Json) -> Vec<(String
     let one = |measure: &str| vec![(measure.to_owned(), 0, 1)];
     let span = |measure: &str| vec![(measure.to_owned(), bucket(event.at - incident.received_at.as_millis()), 1)];
     match event.kind.as_str() {
+        // An owner who is told again was told before, and the incident has ended before.
+        "closed" if incident.closed_at.is_some_and(|first| first.as_millis() < event.at) => Vec::new(),
+        "notified" if incident.notified_at.is_some_and(|first| first.as_millis() < event.at) => Vec::new(),
         "closed" => match &incident.state {
             State::Closed(outcome) => one(&format!("closed:{}", outcome.word())),
             // It was reported again meanwhile.

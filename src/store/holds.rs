@@ -195,7 +195,12 @@ static ORPHANS: Statement = Statement::new(
     "-- holds.orphans
      SELECT incident_id
      FROM holds
-     WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = holds.incident_id AND incidents.state = 'held')
+     WHERE NOT EXISTS (SELECT 1
+                       FROM incidents
+                       WHERE incidents.id = holds.incident_id
+                         -- While its issuer is asked again, what was held is neither free nor forgotten.
+                         AND (incidents.state IN ('held', 'open')
+                              OR (incidents.state = 'stuck' AND incidents.stuck_step = 'verify')))
      LIMIT $1",
 );
 

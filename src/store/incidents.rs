@@ -6,7 +6,7 @@ use super::sql::{Row, Session, Statement, Value, binds};
 use super::{Error, Store, audit, brake, incident_row, moves};
 use crate::clock::Timestamp;
 use crate::id::{EventId, IncidentId};
-use crate::incident::{Actor, Event, IllegalMove, Incident, Occurrence, Place, State};
+use crate::incident::{Actor, Event, IllegalMove, Incident, Occurrence, Place, State, Step};
 
 /// An audit event as it is shown.
 #[derive(Clone, Debug)]
@@ -103,7 +103,8 @@ async fn intervene(session: &mut Session, work: &mut Intervention) -> Result<Inc
         event.actor = work.actor.clone();
     }
     moves::store(session, &mut incident, work.now, work.purge_at).await?;
-    if !matches!(incident.state, State::Held { .. }) {
+    // One that is open may have been held before its issuer was asked again.
+    if !matches!(incident.state, State::Held { .. } | State::Open | State::Stuck { step: Step::Verify, .. }) {
         events.extend(brake::let_go(session, &[incident.id], &work.actor, work.now).await?);
     }
     audit::insert(session, &events).await?;

@@ -58,6 +58,12 @@ const FILES: &[Files] = &[
         postgres: include_str!("../../migrations/postgres/0007_once.sql"),
         sqlite: include_str!("../../migrations/sqlite/0007_once.sql"),
     },
+    Files {
+        version: 8,
+        name: "drills",
+        postgres: include_str!("../../migrations/postgres/0008_drills.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0008_drills.sql"),
+    },
 ];
 
 pub(super) fn postgres() -> Migrator {

@@ -17,6 +17,7 @@ mod change;
 mod committer;
 mod controls;
 mod delivery;
+mod drills;
 mod error;
 mod follow;
 mod grants;
@@ -69,6 +70,7 @@ pub use chain_check::{ChainFault, ChainReport};
 pub use change::{Change, ChangeFilter, Changed, MOST, Moved, Order, Preview, Selection};
 pub use controls::{Pause, Paused};
 pub use delivery::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
+pub use drills::StoredDelivery;
 pub use error::{Error, OpenError};
 pub use grants::Grant;
 pub use holds::{DecisionError, Held, HeldGroup, Overdue, ReleaseRequest};
@@ -126,6 +128,8 @@ pub struct Store {
     clock: Clock,
     keep_reports_for: Duration,
     pool: Pool,
+    /// Proves audit events; what else is derived from it cannot be told apart from chance without it.
+    audit: SharedAuditKey,
     /// Whether SQLite's log file may still hold what a sweep erased.
     remembers_erased: Arc<AtomicBool>,
     seal: Arc<SealRing>,
@@ -153,6 +157,7 @@ impl Store {
         // Unknown what the process before left there.
         let remembers_erased = Arc::new(AtomicBool::new(true));
         let store = Self {
+            audit: Arc::clone(&audit),
             brake: Arc::new(Policy::default()),
             clock,
             keep_reports_for,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::sql::{Bulk, Row, Session, Statement, binds};
 use super::{Error, Store};
 use crate::clock::Timestamp;
+use crate::incident::drill;
 
 /// One reporter, and its last days.
 #[derive(Clone, Debug)]
@@ -219,6 +220,8 @@ impl Store {
             let reporter = entry(&mut reporters, &origin);
             reporter.days.push(ReporterDay { day, ..counted });
         }
+        // What the installation reports to itself is nobody's record.
+        reporters.remove(drill::ORIGIN);
         for reporter in reporters.values_mut() {
             reporter.days.sort_by_key(|day| std::cmp::Reverse(day.day));
             let last = session.optional(&LAST_DELIVERY, binds![reporter.origin.as_str(), from]).await?;

@@ -112,14 +112,21 @@ async fn settle(session: &mut Session, work: &mut SettleWork) -> Result<(Settled
         settled = Settled::Shared;
     }
     let mut trips = Vec::new();
-    if incident.state == State::Live && work.before.state == State::Open {
-        let actor = events.first().map_or_else(|| Actor::Worker(String::new()), |event| event.actor.clone());
+    let actor = events.first().map_or_else(|| Actor::Worker(String::new()), |event| event.actor.clone());
+    let held_before = brake::held_before(session, &work.before).await?;
+    if let (State::Live, Some(reason)) = (&incident.state, held_before.clone()) {
+        incident.hold(reason)?;
+        settled = Settled::Held;
+    } else if incident.state == State::Live && work.before.state == State::Open {
         let admission = brake::admit(session, &work.brake, &mut [&mut incident], &actor, work.now).await?;
         if !admission.held.is_empty() {
             settled = Settled::Held;
         }
         events.extend(admission.events);
         trips = admission.trips;
+    }
+    if held_before.is_some() && matches!(incident.state, State::Settled(_)) {
+        events.extend(brake::let_go(session, &[incident.id], &actor, work.now).await?);
     }
     incident_row::update(session, &mut incident).await?;
     follow_up(session, work.job_id, work.lease, &incident, work.settlement.next_due_at, work.now).await?;

@@ -18,10 +18,12 @@ use super::{Backoff, Settings, close, follow, gauges, notify, revoke, verify};
 use crate::clock::Clock;
 use crate::crash;
 use crate::incident::brake::Mode;
-use crate::incident::{Actor, Event, EventKind, Incident, State, Step};
+use crate::incident::{Actor, Event, EventKind, Incident, State, Step, drill};
 use crate::issuer::{Issuer, Issuers};
 use crate::notice::Mailer;
-use crate::store::{Attempt, Claim, Claimed, Error, IssuerHealth, Notice, Overdue, Settled, Settlement, Store};
+use crate::store::{
+    Attempt, Claim, Claimed, Error, IssuerHealth, Notice, NoticeItem, Overdue, Settled, Settlement, Store,
+};
 use crate::telemetry::metric;
 
 /// Jobs taken by one claim: small, so that many workers share a burst and a dead one holds little.
@@ -379,7 +381,8 @@ impl Worker {
 
     pub(super) fn count_notified(&self, notice: &Notice) {
         let now = self.clock.now();
-        for item in &notice.items {
+        let first = |item: &&NoticeItem| item.incident.notified_at.is_none() && item.incident.origin != drill::ORIGIN;
+        for item in notice.items.iter().filter(first) {
             histogram!(metric::TIME_TO_NOTIFY_SECONDS).record(now.since(item.incident.received_at).as_secs_f64());
         }
     }
@@ -387,7 +390,7 @@ impl Worker {
 
 /// The span that the whole service exists to keep short.
 fn count_settled(incident: &Incident, step: Step) {
-    if step == Step::Revoke && incident.state == State::Revoked {
+    if step == Step::Revoke && incident.state == State::Revoked && incident.origin != drill::ORIGIN {
         let span = incident.revoked_at.map_or(0.0, |at| at.since(incident.received_at).as_secs_f64());
         let issuer = incident.issuer.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
         histogram!(metric::TIME_TO_REVOKE_SECONDS, "issuer" => issuer).record(span);

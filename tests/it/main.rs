@@ -41,6 +41,7 @@ macro_rules! on_both_databases {
 mod accepted_is_durable;
 mod brakes;
 mod demo;
+mod drill;
 mod effectively_once;
 mod every_kind;
 mod graceful_stop;

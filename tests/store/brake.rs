@@ -33,6 +33,12 @@ async fn states(store: &Store) -> (i64, i64) {
     (of("live"), of("held"))
 }
 
+fn moved_to_dead(claimed: &stanch::store::Claimed, now: stanch::clock::Timestamp) -> stanch::store::Settlement {
+    crate::given::moved(claimed, now, stanch::incident::EventKind::Verified, |incident| {
+        incident.judge(&Verdict::Dead(None), now).expect("open");
+    })
+}
+
 fn moved(changed: Changed) -> Moved {
     match changed {
         Changed::Done(moved) => moved,
@@ -114,6 +120,50 @@ on_both_databases! {
         live(&store, &["h"], db.clock.now()).await;
         assert_eq!(states(&store).await, (5, 0));
         assert_eq!(db.number("SELECT count(*) FROM events WHERE kind = 'brake_off'").await, 1);
+    }
+
+    async fn what_is_held_stays_held_when_its_issuer_is_asked_again(db) {
+        let store = db.open().await.with_brake(policy());
+        let held = live(&store, &["a", "b", "c", "d", "e"], db.clock.now()).await.split_off(3);
+        let begun = db.clock.now();
+        // The brake is off again and there is a fresh budget, which what was held must not slip through.
+        db.clock.advance(Duration::from_hours(2));
+        let again = store.change(Change::Recheck, &Selection::Ids(held.clone()), &order("ada")).await.expect("asked");
+        assert_eq!(moved(again).moved.len(), 2);
+        store.mind_holds(&Actor::Worker("host-1".into())).await.expect("minded");
+        for job in claim(&store, 10).await.into_iter().filter(|job| job.step == Step::Verify) {
+            let lives = job.incident.id == held[0];
+            let now = db.clock.now();
+            let settlement = if lives {
+                found_live(&job, now, issued("d", None))
+            } else {
+                moved_to_dead(&job, now)
+            };
+            let settled = store.settle(&job, settlement).await.expect("settled");
+            assert_eq!(settled, if lives { Settled::Held } else { Settled::Done });
+        }
+        let shown = store.held().await.expect("held");
+        assert_eq!(shown.groups.iter().map(|group| group.incidents).sum::<i64>(), 1);
+        assert_eq!(shown.groups[0].oldest_at, begun, "and its time goes on");
+        let incident = store.incident(held[0]).await.expect("read").expect("there");
+        assert!(matches!(&incident.state, State::Held { reason } if reason.contains("held as before")), "{incident:?}");
+        let dead = store.incident(held[1]).await.expect("read").expect("there");
+        assert_eq!(dead.state, State::Settled(stanch::incident::Outcome::AlreadyDead));
+        let revoked = store.change(Change::Release, &Selection::Ids(vec![held[0]]), &order("ada")).await.expect("released");
+        assert_eq!(moved(revoked).moved, [held[0]]);
+    }
+
+    async fn a_drill_spends_no_budget_and_turns_no_brake_on(db) {
+        let store = db.open().await.with_brake(policy());
+        for number in 0..5 {
+            let mut drill = delivery(&[&format!("drill{number}")], db.clock.now());
+            drill.origin = stanch::incident::drill::ORIGIN.into();
+            drill.tokens[0].verdict = Some(Verdict::Live(issued("drill", None)));
+            opened(&store, drill).await;
+        }
+        assert_eq!(states(&store).await, (5, 0));
+        live(&store, &["a", "b", "c", "d"], db.clock.now()).await;
+        assert_eq!(states(&store).await, (8, 1), "all of the budget is left for what leaks");
     }
 
     async fn what_is_dead_spends_nothing(db) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stanch::incident::{Actor, State, Step};
-use stanch::store::{Claimed, Composed, Error, Notice, Store};
+use stanch::store::{Change, Changed, Claimed, Composed, Error, Notice, Order, Selection, Store};
 
 use crate::given::*;
 use crate::on_both_databases;
@@ -60,6 +60,46 @@ on_both_databases! {
         assert_eq!(closing.iter().filter(|claimed| claimed.step == Step::Close).count(), 3);
         assert_eq!(db.number("SELECT count(*) FROM notices WHERE state = 'sent'").await, 2);
         assert_eq!(db.number("SELECT count(*) FROM events WHERE kind = 'notified'").await, 3);
+    }
+
+    async fn an_owner_is_mailed_again_when_a_person_says_so_and_counted_once(db) {
+        let store = db.open().await;
+        let now = db.clock.now();
+        let resend = async |id| {
+            let order = Order { actor: Actor::Operator("ada".into()), reason: None };
+            match store.change(Change::Resend, &Selection::Ids(vec![id]), &order).await.expect("changed") {
+                Changed::Done(moved) => moved.refused.into_iter().map(|(_, why)| why).next(),
+                Changed::Requested { .. } => panic!("one person is enough"),
+            }
+        };
+        let job = revoked_of(&store, &["ada@owner.example"], now).await.swap_remove(0);
+        let id = job.incident.id;
+        assert!(resend(id).await.expect("refused").contains("cannot be told again"));
+        let first = ready(store.compose(&job, now).await.expect("composed"));
+        store.settle_notice(&job, first.id, worker()).await.expect("settled");
+        let closing = claim_one(&store).await;
+        store.settle(&closing, closed(&closing, now)).await.expect("settled");
+
+        db.clock.advance(Duration::from_hours(1));
+        assert_eq!(resend(id).await, None);
+        let job = claim_one(&store).await;
+        let second = ready(store.compose(&job, db.clock.now()).await.expect("composed"));
+        assert_ne!(first.id, second.id, "another mail, which no client folds into the first");
+        store.settle_notice(&job, second.id, worker()).await.expect("settled");
+        let closing = claim_one(&store).await;
+        store.settle(&closing, closed(&closing, db.clock.now())).await.expect("settled");
+        let addresses = "SELECT count(*) FROM notices WHERE address IS NOT NULL";
+        assert_eq!(db.number(addresses).await, 1, "the address of the first mail went with what it told about");
+        let incident = store.incident(id).await.expect("read").expect("there");
+        assert_eq!((incident.notified_at, incident.closed_at), (Some(now), Some(now)));
+        while store.seal_audit().await.expect("sealed").more {}
+        let counted = "SELECT count(*) FROM statistics_hours WHERE measure IN ('notified', 'closed:revoked') AND amount = 1";
+        assert_eq!(db.number(counted).await, 2, "each once, in the first hour");
+
+        db.clock.advance(crate::db::KEEP_REPORTS_FOR);
+        store.sweep().await.expect("swept");
+        assert_eq!(db.number(addresses).await, 0);
+        assert!(resend(id).await.expect("refused").contains("erased"), "nobody is left to tell");
     }
 
     async fn a_worker_that_died_after_mailing_leaves_the_same_notice_to_the_next(db) {

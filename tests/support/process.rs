@@ -281,6 +281,16 @@ level = "info,stanch=trace"
         }
     }
 
+    /// Waits until every incident is over, except `count` of this state.
+    pub async fn settle_but(&self, process: &Process, state: &str, count: i64) {
+        let left = "SELECT count(*) FROM incidents WHERE state <> 'closed'";
+        let of_state = format!("SELECT count(*) FROM incidents WHERE state = '{state}'");
+        let settled = async || self.db.number(left).await == count && self.db.number(&of_state).await == count;
+        if !within(PATIENCE, settled).await {
+            panic!("all but {count} should be closed: {:#?}\n{}", self.incidents(), process.log().join("\n"));
+        }
+    }
+
     /// How many mails each address got, one entry for each Message-ID.
     pub fn mails(&self) -> BTreeMap<String, BTreeMap<String, usize>> {
         let mut mails: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! `stanch incident dismiss`, `release` and `retry`: moves that only a person makes, one by one or by a filter.
+//! `stanch incident dismiss`, `recheck`, `release`, `resend` and `retry`: moves that only a person makes, one by one or by a filter.
 
 use std::process::ExitCode;
 
@@ -18,6 +18,30 @@ use crate::store::{Change, ChangeFilter, Changed, MOST, Moved, Order, Selection,
 pub struct Dismiss {
     #[command(flatten)]
     which: Which,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Its token must still be sealed: an incident that is over has nothing left to ask with. A token \
+                        that is reported again is asked about anyway."
+)]
+pub struct Recheck {
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "The first mail stays the one that counts in the figures. Nobody is mailed once the address was \
+                        erased on its date."
+)]
+pub struct Resend {
+    /// The incidents' ids
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<IncidentId>,
+    /// Why; kept in the audit trail, so without secrets in it
+    #[arg(long)]
+    reason: Option<String>,
 }
 
 #[derive(Args)]
@@ -88,6 +112,22 @@ impl Dismiss {
     }
 }
 
+impl Recheck {
+    pub async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        change(context, Change::Recheck, self.which).await
+    }
+}
+
+impl Resend {
+    pub async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let order = order(context, self.reason);
+        let store = ready::open_store(&context.config()?, &context.clock).await?;
+        let done = by_id(&store, Change::Resend, &self.ids, &order).await;
+        store.close().await;
+        done
+    }
+}
+
 impl Release {
     pub async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         change(context, Change::Release, self.which).await
@@ -147,15 +187,15 @@ async fn change(context: &Context, change: Change, which: Which) -> anyhow::Resu
     let done = if which.all {
         by_filter(&store, change, &which, &order).await
     } else {
-        by_id(&store, change, &which, &order).await
+        by_id(&store, change, &which.ids, &order).await
     };
     store.close().await;
     done
 }
 
 /// One line for each incident. One that cannot be changed does not keep the others from it.
-async fn by_id(store: &Store, change: Change, which: &Which, order: &Order) -> anyhow::Result<ExitCode> {
-    let moved = match store.change(change, &Selection::Ids(which.ids.clone()), order).await? {
+async fn by_id(store: &Store, change: Change, ids: &[IncidentId], order: &Order) -> anyhow::Result<ExitCode> {
+    let moved = match store.change(change, &Selection::Ids(ids.to_vec()), order).await? {
         Changed::Done(moved) => moved,
         Changed::Requested { id, incidents } => return Ok(requested(id, incidents)),
     };
@@ -212,7 +252,9 @@ fn order(context: &Context, reason: Option<String>) -> Order {
 fn done(change: Change) -> &'static str {
     match change {
         Change::Dismiss => "dismissed",
+        Change::Recheck => "rechecked",
         Change::Release => "released",
+        Change::Resend => "resent the mail of",
         Change::Retry => "retried",
     }
 }

@@ -1,5 +1,6 @@
 //! `stanch incident`: what leaked, what became of it, and what a person can do about it.
 
+mod again;
 mod change;
 mod filter;
 mod held;
@@ -23,10 +24,16 @@ pub enum Command {
     Held(held::Held),
     /// List incidents, newest first
     List(list::List),
+    /// Have the issuers asked again; what is held stays held if it lives
+    Recheck(change::Recheck),
     /// Let revocations go on that the brake has stopped
     Release(change::Release),
+    /// Have the owners of revoked tokens mailed again
+    Resend(change::Resend),
     /// Let stuck incidents go on where they stopped
     Retry(change::Retry),
+    /// Revoke the narrowed macaroon that leaked, and not the token it was made of
+    RevokeBranch(again::RevokeBranch),
     /// Show all that is known about an incident: where it was seen, what was done, how long it took
     Show(show::Show),
     /// Take back a release that waits for a second person; its incidents stay held
@@ -40,8 +47,11 @@ impl Command {
             Self::Dismiss(command) => command.run(context).await,
             Self::Held(command) => command.run(context).await,
             Self::List(command) => command.run(context).await,
+            Self::Recheck(command) => command.run(context).await,
             Self::Release(command) => command.run(context).await,
+            Self::Resend(command) => command.run(context).await,
             Self::Retry(command) => command.run(context).await,
+            Self::RevokeBranch(command) => command.run(context).await,
             Self::Show(command) => command.run(context).await,
             Self::Withdraw(command) => command.withdraw(context).await,
         }

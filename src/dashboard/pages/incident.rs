@@ -255,7 +255,9 @@ pub fn done(change: Change, changed: &Changed) -> (&'static str, usize) {
         (Changed::Requested { incidents, .. }, _) => ("proposed", usize::try_from(*incidents).unwrap_or(usize::MAX)),
         (Changed::Done(moved), _) if moved.moved.is_empty() => ("nothing", 0),
         (Changed::Done(moved), Change::Dismiss) => ("dismissed", moved.moved.len()),
+        (Changed::Done(moved), Change::Recheck) => ("rechecked", moved.moved.len()),
         (Changed::Done(moved), Change::Release) => ("released", moved.moved.len()),
+        (Changed::Done(moved), Change::Resend) => ("resent", moved.moved.len()),
         (Changed::Done(moved), Change::Retry) => ("retried", moved.moved.len()),
     }
 }

@@ -1,4 +1,4 @@
-//! Retry, release and dismiss: one incident, or all that a filter names, told before they are done.
+//! Retry, release, dismiss, ask again, tell again: one incident, or all that a filter names, told before they are done.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -7,14 +7,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::incidents::id_of;
-use super::{bad, instant, order, order_with_reason, problem_of};
+use super::{Why, bad, instant, order, order_with_reason, problem_of};
 use crate::http::auth::Operator;
 use crate::http::input::Json;
 use crate::http::{Access, App, Problem, Route};
 use crate::operator::Role;
 use crate::store::{Change, ChangeFilter, Changed, MOST, Order, Selection};
 
-pub fn routes() -> [Route; 4] {
+pub fn routes() -> [Route; 6] {
     let access = Access::Operator(Role::Responder);
     let text = || json!({ "type": "string" });
     let reason = || json!({ "type": "object", "properties": { "reason": text() } });
@@ -29,13 +29,15 @@ pub fn routes() -> [Route; 4] {
     let filter = json!({ "type": "object", "properties": { "issuer": text(), "kind": text(), "origin": text(),
         "cause": text(), "step": text(), "before": { "type": "string", "format": "date-time" } } });
     let bulk = json!({ "type": "object", "required": ["change"], "properties": {
-        "change": { "enum": ["dismiss", "release", "retry"] }, "filter": filter,
+        "change": { "enum": ["dismiss", "recheck", "release", "retry"] }, "filter": filter,
         "limit": { "type": "integer", "minimum": 1, "maximum": MOST, "default": 1_000 },
         "reason": text(), "apply": { "type": "boolean", "default": false } } });
     [
         answered(Route::post("/api/v1/incidents/{id}/retry", access, "Lets a stuck incident go on", retry)),
         answered(Route::post("/api/v1/incidents/{id}/release", access, "Lets a held revocation go on", release)),
         answered(Route::post("/api/v1/incidents/{id}/dismiss", access, "Leaves the token as alive as it is", dismiss)),
+        answered(Route::post("/api/v1/incidents/{id}/recheck", access, "Has the issuer asked again", recheck)),
+        answered(Route::post("/api/v1/incidents/{id}/resend", access, "Has the owner mailed again", resend)),
         Route::post(
             "/api/v1/incidents/change",
             access,
@@ -46,12 +48,6 @@ pub fn routes() -> [Route; 4] {
         .gives(200, "How many it is, or would be", json!({ "type": "object" }))
         .gives(202, "A second person must approve it", json!({ "type": "object" })),
     ]
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Why {
-    reason: Option<String>,
 }
 
 async fn retry(
@@ -79,6 +75,24 @@ async fn dismiss(
     Json(why): Json<Why>,
 ) -> Result<Response, Problem> {
     one(&app, Change::Dismiss, &id, &order_with_reason(&operator, why.reason)?).await
+}
+
+async fn recheck(
+    State(app): State<App>,
+    operator: Operator,
+    Path(id): Path<String>,
+    Json(why): Json<Why>,
+) -> Result<Response, Problem> {
+    one(&app, Change::Recheck, &id, &order(&operator, why.reason)).await
+}
+
+async fn resend(
+    State(app): State<App>,
+    operator: Operator,
+    Path(id): Path<String>,
+    Json(why): Json<Why>,
+) -> Result<Response, Problem> {
+    one(&app, Change::Resend, &id, &order(&operator, why.reason)).await
 }
 
 async fn one(app: &App, change: Change, id: &str, order: &Order) -> Result<Response, Problem> {
@@ -119,6 +133,7 @@ struct Bulk {
 #[serde(rename_all = "snake_case")]
 enum Word {
     Dismiss,
+    Recheck,
     Release,
     Retry,
 }
@@ -137,6 +152,7 @@ struct Which {
 async fn bulk_of(State(app): State<App>, operator: Operator, Json(asked): Json<Bulk>) -> Result<Response, Problem> {
     let change = match asked.change {
         Word::Dismiss => Change::Dismiss,
+        Word::Recheck => Change::Recheck,
         Word::Release => Change::Release,
         Word::Retry => Change::Retry,
     };

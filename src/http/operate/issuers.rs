@@ -3,10 +3,9 @@
 use axum::Json as Answer;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{order_with_reason, problem_of};
+use super::{Why, order_with_reason, problem_of};
 use crate::http::auth::Operator;
 use crate::http::input::Json;
 use crate::http::{Access, App, Problem, Route};
@@ -44,12 +43,6 @@ pub fn routes() -> [Route; 5] {
         changed(pause_all),
         changed(resume_all),
     ]
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Why {
-    reason: Option<String>,
 }
 
 async fn list(State(app): State<App>) -> Result<Answer<Value>, Problem> {

@@ -5,12 +5,16 @@
 
 mod audit;
 mod change;
+mod copy;
+mod drill;
 mod incidents;
 mod issuers;
+mod releases;
 mod state;
 mod view;
 
 use axum::http::StatusCode;
+use serde::Deserialize;
 use tracing::error;
 
 use super::auth::Operator;
@@ -24,10 +28,22 @@ pub fn routes() -> Vec<Route> {
     let mut routes = Vec::new();
     routes.extend(incidents::routes());
     routes.extend(change::routes());
+    routes.extend(copy::routes());
+    routes.extend(releases::routes());
+    routes.extend(drill::routes());
     routes.extend(issuers::routes());
     routes.extend(state::routes());
     routes.extend(audit::routes());
     routes
+}
+
+pub use copy::{NoBranch, revoke_branch};
+
+/// Why something is done, as a body says it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    reason: Option<String>,
 }
 
 const SOON: std::time::Duration = std::time::Duration::from_secs(5);

@@ -129,6 +129,7 @@ macro_rules! bind_ids {
 
 bind_ids!(
     DeliveryId,
+    DrillId,
     EventId,
     IncidentId,
     JobId,

@@ -286,9 +286,8 @@ level = "info,stanch=trace"
         let left = "SELECT count(*) FROM incidents WHERE state <> 'closed'";
         let of_state = format!("SELECT count(*) FROM incidents WHERE state = '{state}'");
         let settled = async || self.db.number(left).await == count && self.db.number(&of_state).await == count;
-        if !within(PATIENCE, settled).await {
-            panic!("all but {count} should be closed: {:#?}\n{}", self.incidents(), process.log().join("\n"));
-        }
+        let settled = within(PATIENCE, settled).await;
+        assert!(settled, "all but {count} are closed: {:#?}\n{}", self.incidents(), process.log().join("\n"));
     }
 
     /// How many mails each address got, one entry for each Message-ID.

@@ -19,7 +19,7 @@ use crate::issuer::http::HttpIssuer;
 use crate::issuer::{Guard, Issuers};
 use crate::mint::{self, Mint};
 use crate::notice::Mailer;
-use crate::recognize::Recognizer;
+use crate::recognize::{KNOWN_KIND, Recognizer};
 use crate::store::{NewOwner, OpenError, Store};
 use crate::token::catalogue::Kind;
 use crate::token::{FingerprintRing, KindId, catalogue, macaroon, pat};
@@ -72,6 +72,10 @@ pub fn recognizer(config: &Config) -> anyhow::Result<Recognizer> {
     for kind in own_kinds(config)? {
         builder = builder.with_kind(kind);
     }
+    if config.issuer.builtin.enabled {
+        let keys = config.issuer.builtin.api_keys(config.environment())?;
+        builder = builder.with_known(keys.iter().map(|key| mint::text_sha256(&key.secret)));
+    }
     builder.build().context("the kinds of token cannot be searched for").hint("correct `[kind.…]` in the configuration")
 }
 
@@ -97,7 +101,7 @@ pub fn builtin_kinds(config: &Config) -> Vec<KindId> {
     if !builtin.enabled {
         return Vec::new();
     }
-    let own = pat::Mark::ALL.into_iter().map(pat::Mark::kind_id).chain([macaroon::KIND]).map(KindId::new);
+    let own = pat::Mark::ALL.into_iter().map(pat::Mark::kind_id).chain([macaroon::KIND, KNOWN_KIND]).map(KindId::new);
     own.chain(builtin.foreign_kinds().iter().map(|kind| KindId::new(&kind.id))).collect()
 }
 
@@ -123,7 +127,7 @@ fn database_file(config: &Config) -> anyhow::Result<Option<PathBuf>> {
 /// What the built-in issuer's tokens look like here.
 pub fn mint_settings(config: &Config) -> anyhow::Result<mint::Settings> {
     let keys = config.issuer.builtin.api_keys(config.environment())?;
-    let configured_keys = keys.iter().map(mint::text_sha256).collect();
+    let configured_keys = keys.iter().map(|key| mint::text_sha256(&key.secret)).collect();
     Ok(mint::Settings { configured_keys, ..config.issuer.builtin.settings()? })
 }
 
@@ -236,6 +240,7 @@ fn kind_names(config: &Config) -> BTreeMap<String, String> {
     names.extend(builtin_kinds(config).iter().map(|kind| (kind.to_string(), format!("{product} access token"))));
     for (kind, what) in [
         (pat::Mark::Key.kind_id(), "API key"),
+        (KNOWN_KIND, "API key of the configuration"),
         (pat::Mark::Magic.kind_id(), "proxy token"),
         (macaroon::KIND, "API token"),
     ] {

@@ -308,6 +308,7 @@ fn no_incident(drill: &str, now: Timestamp) -> Incident {
             owner: None,
             created_at: Some(now),
             last_used_at: None,
+            last_used_from: None,
             expires_at: None,
             scopes: Vec::new(),
         }),

@@ -37,6 +37,8 @@ impl Event {
 pub enum Actor {
     /// A delivery of a reporter, by its id.
     Delivery(DeliveryId),
+    /// Whoever a token's record names: `token:…`, `owner:…`, `operator:…`, `configuration`.
+    Named(String),
     /// A person at the command line or the page, by the name they go by.
     Operator(String),
     /// A worker process, by its node name.
@@ -48,6 +50,7 @@ impl Actor {
     pub fn text(&self) -> String {
         match self {
             Self::Delivery(id) => format!("delivery:{id}"),
+            Self::Named(name) => name.clone(),
             Self::Operator(name) => format!("operator:{name}"),
             Self::Worker(name) => format!("worker:{name}"),
         }
@@ -107,6 +110,16 @@ pub enum EventKind {
     /// The issuer confirmed that the token is dead.
     Revoked,
     Stuck(Step),
+    /// The built-in issuer made a token.
+    TokenCreated,
+    /// A token was renamed, or given less power.
+    TokenNarrowed,
+    /// A token that was set aside is accepted again.
+    TokenResumed,
+    /// A token, or a branch of one, was killed by hand.
+    TokenRevoked,
+    TokenRotated,
+    TokenSuspended,
     /// The issuer gave a verdict.
     Verified,
 }
@@ -146,6 +159,12 @@ impl EventKind {
             Self::SignedIn => "signed_in",
             Self::SignedOut => "signed_out",
             Self::Stuck(_) => "stuck",
+            Self::TokenCreated => "token_created",
+            Self::TokenNarrowed => "token_narrowed",
+            Self::TokenResumed => "token_resumed",
+            Self::TokenRevoked => "token_revoked",
+            Self::TokenRotated => "token_rotated",
+            Self::TokenSuspended => "token_suspended",
             Self::Verified => "verified",
         }
     }

@@ -98,6 +98,18 @@ pub struct IllegalMove {
 }
 
 impl Incident {
+    /// Whether the token was used after it was reported; none if its issuer cannot tell a use from our own question.
+    pub fn used_after_report(&self) -> Option<bool> {
+        let token = self.token.as_ref()?;
+        let noted = token.last_used_from.is_some() || (self.is_builtin() && token.last_used_at.is_none());
+        noted.then(|| token.last_used_at.is_some_and(|used| used > self.received_at))
+    }
+
+    /// Whether the token is one of the issuer's that stanch brings along.
+    pub fn is_builtin(&self) -> bool {
+        self.issuer.as_ref().is_some_and(|issuer| issuer.as_str() == "builtin")
+    }
+
     /// Records the issuer's verdict on an open incident.
     ///
     /// # Errors
@@ -418,6 +430,7 @@ mod tests {
             owner: None,
             created_at: None,
             last_used_at: None,
+            last_used_from: None,
             expires_at: None,
             scopes: Vec::new(),
         }

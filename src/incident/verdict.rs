@@ -72,6 +72,9 @@ pub struct IssuedToken {
     pub created_at: Option<Timestamp>,
     #[serde(default, with = "millis")]
     pub last_used_at: Option<Timestamp>,
+    /// The network that the last use came from, if the issuer notes it. Where it does, asking it is no use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_from: Option<String>,
     #[serde(default, with = "millis")]
     pub expires_at: Option<Timestamp>,
     pub scopes: Vec<String>,
@@ -207,6 +210,7 @@ mod tests {
             owner: Some(Owner { id: None, name: None, email: EmailAddress::parse("a@b.example").ok() }),
             created_at: Some(Timestamp::from_millis(5)),
             last_used_at: None,
+            last_used_from: None,
             expires_at: None,
             scopes: vec!["upload".into()],
         };

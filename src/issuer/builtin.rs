@@ -319,6 +319,7 @@ fn issued(token: OwnToken, child: Option<Child>) -> IssuedToken {
         }),
         created_at: Some(token.created_at),
         last_used_at: token.last_used_at,
+        last_used_from: token.last_used_from,
         expires_at: token.expires_at,
         scopes: token.scopes,
     }

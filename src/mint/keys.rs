@@ -12,6 +12,13 @@ use crate::token::Secret;
 /// Shortest API key that is brought along.
 pub const MIN_KEY_LEN: usize = 32;
 
+/// A key that was brought along, and where it stands: who finds it leaked must take it out there.
+pub struct BroughtKey {
+    pub secret: Secret,
+    /// The variable's or the file's name.
+    pub place: String,
+}
+
 /// A key that is too short to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an API key has at least {MIN_KEY_LEN} characters, one of these has {0}")]
@@ -34,12 +41,12 @@ impl Mint {
     ///
     /// # Errors
     /// [`Refused`] for a key that is too short to be one.
-    pub async fn register_keys(&self, keys: &[Secret], owner: NewOwner) -> Result<(), Refused> {
+    pub async fn register_keys(&self, keys: &[BroughtKey], owner: NewOwner) -> Result<(), Refused> {
         if keys.is_empty() {
             return Ok(());
         }
         let owner_id = self.store.ensure_owner(owner).await?;
-        for key in keys {
+        for BroughtKey { secret: key, place } in keys {
             if key.len() < MIN_KEY_LEN {
                 return Err(Refused::BadOrder(format!("an API key has at least {MIN_KEY_LEN} characters")));
             }
@@ -53,7 +60,13 @@ impl Mint {
             let id = TokenId::generate(self.clock.now());
             let token = NewOwnToken {
                 created_by: CONFIGURED.into(),
-                ..NewOwnToken::new(id, OwnTokenKind::Key, owner_id, format!("configured key {name}"), sha256)
+                ..NewOwnToken::new(
+                    id,
+                    OwnTokenKind::Key,
+                    owner_id,
+                    format!("key {name} of {}", place.chars().filter(|c| !c.is_control()).take(60).collect::<String>()),
+                    sha256,
+                )
             };
             self.store.insert_own_token(token, u32::MAX, None).await?;
         }

@@ -20,7 +20,7 @@ mod usage;
 
 pub use authenticate::{Authenticated, Authenticator, CONFIGURED, Reason, Refusal, Request};
 pub use issue::Mint;
-pub use keys::{MIN_KEY_LEN, ShortKey, brought_along};
+pub use keys::{BroughtKey, MIN_KEY_LEN, ShortKey, brought_along};
 pub use order::{By, Expires, Issued, Magic, Order, Refused, WRITE};
 pub use pat::Prefix;
 pub use settings::{Limits, Settings};

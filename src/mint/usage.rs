@@ -2,7 +2,7 @@
 //!
 //! A write for every request would cost more than the request. Uses are gathered in memory and written together, at
 //! most [`WRITE_EVERY`] late and at the end of the process; the first use of a token is written at once, because it is
-//! the one that matters when the token turns out to have leaked. Neither a slow nor a failing write is a caller's
+//! the one that matters when the token turns out to have leaked, and so is everything when a token is revoked. Neither a slow nor a failing write is a caller's
 //! concern. What a crash loses is a time that is a minute too early and a count that is too low.
 
 use std::collections::HashMap;
@@ -89,6 +89,8 @@ impl Uses {
             tokio::select! {
                 () = self.closing.cancelled() => {}
                 () = self.write_now.notified() => {}
+                // Whoever is told of a token's end is told of its last use.
+                () = self.store.token_changed() => {}
                 () = tokio::time::sleep(wait) => {}
             }
             let batch: Vec<Use> = std::mem::take(&mut self.lock().uses).into_values().collect();

@@ -56,8 +56,7 @@ fn facts(house: &House, incident: &Incident) -> Vec<(&'static str, String)> {
     let tell = |at: Option<_>, unknown: &str| at.map_or_else(|| unknown.to_owned(), words::instant);
     facts.push(("Scopes", scopes(token)));
     facts.push(("Created", tell(token.and_then(|token| token.created_at), "we cannot tell")));
-    // Not compared with the time of the report: asking some issuers whether a token lives counts as a use of it.
-    facts.push(("Last used", tell(token.and_then(|token| token.last_used_at), "we cannot tell")));
+    facts.push(("Last used", last_use(token)));
     facts.push(("Expires", tell(token.and_then(|token| token.expires_at), "no date known")));
     let by = words::reporter(&incident.origin);
     facts.push(("Reported", format!("{}, by {by}", words::instant(incident.received_at))));
@@ -68,8 +67,22 @@ fn facts(house: &House, incident: &Incident) -> Vec<(&'static str, String)> {
         let after = words::span(at.since(incident.received_at));
         facts.push(("Revoked", format!("{}, {after} after the report", words::instant(at))));
     }
+    // Compared only where the issuer notes who uses a token: asking others whether it lives counts as a use of it.
+    match incident.used_after_report() {
+        Some(true) => facts.push(("Exposure", "USED AFTER IT WAS REPORTED; look at what was done with it".into())),
+        Some(false) => facts.push(("Exposure", "no use on record since it was reported".into())),
+        None => {}
+    }
     facts.push(("Incident", incident.id.to_string()));
     facts
+}
+
+fn last_use(token: Option<&IssuedToken>) -> String {
+    let Some(at) = token.and_then(|token| token.last_used_at) else { return "we cannot tell".into() };
+    match token.and_then(|token| token.last_used_from.as_deref()) {
+        Some(network) => format!("{}, from {}", words::instant(at), inert::line(network, NAME_COLUMNS)),
+        None => words::instant(at),
+    }
 }
 
 pub(super) fn name(incident: &Incident) -> Option<String> {

@@ -45,6 +45,7 @@ pub fn incident(number: u8, name: Option<&str>) -> Incident {
             owner: None,
             created_at: Timestamp::parse("2025-02-03T09:30:00Z"),
             last_used_at: Timestamp::parse("2026-11-22T17:05:41Z"),
+            last_used_from: Some("203.0.113.0/24".into()),
             expires_at: Timestamp::parse("2027-02-03T09:30:00Z"),
             scopes: vec!["upload".into(), "read:packages".into()],
         }),

@@ -33,6 +33,9 @@ pub fn identify(recognizer: &Recognizer, sent: &str) -> Identified {
     if text.len() > MAX_TOKEN {
         return Identified::TooLong;
     }
+    if let Some(found) = recognizer.known.find(&text).or_else(|| recognizer.known.find(sent)) {
+        return Identified::Recognized(found);
+    }
     let mut scratch = Scratch::new();
     let found = lenient_macaroon(recognizer, &text)
         .or_else(|| best(recognizer, text.as_bytes(), &mut scratch))

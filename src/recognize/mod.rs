@@ -69,6 +69,7 @@ mod context;
 mod engine;
 mod identify;
 mod introduced;
+mod known;
 mod matcher;
 mod pattern;
 mod plan;
@@ -80,6 +81,8 @@ mod withhold;
 use crate::token::catalogue::{self, Kind};
 use crate::token::{Confidence, KindId, Secret, macaroon, pat};
 use engine::{ContextKinds, Engine};
+pub use known::KIND as KNOWN_KIND;
+use known::Known;
 use matcher::Reach;
 use pattern::Patterns;
 pub use pattern::{Allowed, BadPattern, Pattern, Target as PatternTarget, compile};
@@ -93,6 +96,8 @@ pub struct Recognizer {
     patterns: Patterns,
     /// Kinds that need a word nearby, and whose bare text is accepted from a reporter all the same.
     accepted: Vec<usize>,
+    /// Tokens without any shape, by the SHA-256 of their text: API keys that the configuration names.
+    known: Known,
 }
 
 /// What a reporter's text turned out to be.
@@ -159,6 +164,7 @@ pub struct RecognizerBuilder {
     only: Option<Vec<KindId>>,
     without: Vec<KindId>,
     accepted: Vec<KindId>,
+    known: Known,
 }
 
 impl RecognizerBuilder {
@@ -205,6 +211,12 @@ impl RecognizerBuilder {
         self
     }
 
+    /// Tokens that have no shape and that somebody's report may hold all the same: known by the SHA-256 of their text.
+    pub fn with_known(mut self, sha256: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        self.known = Known::new(sha256);
+        self
+    }
+
     /// # Errors
     /// A named kind does not exist, two kinds share an id, or the prefix is not one.
     pub fn build(self) -> Result<Recognizer, Error> {
@@ -244,7 +256,7 @@ impl RecognizerBuilder {
         let accepted = self.accepted.iter().map(position).collect::<Result<_, _>>()?;
         let ids = kinds.iter().map(|kind| KindId::new(&kind.id)).collect();
         let engine = Engine::new(&kinds)?;
-        Ok(Recognizer { kinds, ids, engine, patterns, accepted })
+        Ok(Recognizer { kinds, ids, engine, patterns, accepted, known: self.known })
     }
 }
 

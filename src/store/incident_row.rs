@@ -50,6 +50,32 @@ static LOCK: Statement = Statement::new(
      {lock}",
 );
 
+static LAST_USE: Statement = Statement::new(
+    "-- incidents.last_use
+     SELECT id, last_used_at, last_used_from
+     FROM tokens
+     WHERE id {in $1}",
+);
+
+/// Brings up to date when the built-in issuer's tokens were used last: what an incident remembers is from the moment
+/// of the verdict, and a use in the time between the report and the end is the one that matters.
+pub(super) async fn refresh_use(session: &mut Session, incidents: &mut [Incident]) -> Result<(), Error> {
+    let ids: Vec<String> =
+        incidents.iter().filter(|it| it.is_builtin()).filter_map(|it| Some(it.token.as_ref()?.id.clone())).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for row in session.all(&LAST_USE, vec![Value::list(&ids)]).await? {
+        let id = row.text("id")?;
+        let known = incidents.iter_mut().filter_map(|it| it.token.as_mut()).filter(|token| token.id == id);
+        for token in known {
+            token.last_used_at = row.optional_time("last_used_at")?;
+            token.last_used_from = row.optional_text("last_used_from")?;
+        }
+    }
+    Ok(())
+}
+
 /// Inserts incidents and returns the fingerprints of those that were not there yet.
 pub(super) async fn insert(session: &mut Session, incidents: &[&Incident]) -> Result<Vec<Fingerprint>, Error> {
     let mut values = Vec::with_capacity(incidents.len() * 23);

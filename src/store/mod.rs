@@ -135,6 +135,8 @@ pub struct Store {
     seal: Arc<SealRing>,
     /// How often this process changed tokens of the built-in issuer.
     token_changes: Arc<AtomicU64>,
+    /// Rung when it changed one.
+    token_changed: Arc<tokio::sync::Notify>,
     wake: Arc<Wake>,
 }
 
@@ -165,6 +167,7 @@ impl Store {
             remembers_erased,
             seal: Arc::new(seal),
             token_changes: Arc::default(),
+            token_changed: Arc::default(),
             wake,
         };
         let ready = async {

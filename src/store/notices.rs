@@ -235,6 +235,7 @@ async fn compose(session: &mut Session, work: &NoticeWork, wait_until: Timestamp
 /// The stored notice with its incidents and the places they were seen, oldest first.
 async fn ready(session: &mut Session, notice: &Row, mut incidents: Vec<Incident>) -> Result<Composed, Error> {
     incidents.sort_by_key(|incident| incident.id);
+    incident_row::refresh_use(session, &mut incidents).await?;
     let occurrences = incidents::occurrences(session, incidents.iter().map(|incident| incident.id)).await?;
     let item = |incident: Incident| {
         let of_incident = occurrences.iter().filter(|occurrence| occurrence.incident_id == incident.id);

@@ -169,6 +169,7 @@ async fn forget_owners(session: &mut Session, incidents: &[Incident]) -> Result<
     for incident in incidents.iter().filter(|it| it.closed_at.is_some() && !left.contains(&it.id)) {
         let Some(mut token) = incident.token.clone() else { continue };
         token.owner = None;
+        token.last_used_from = None;
         let json = serde_json::to_string(&token).map_err(|error| Error::corrupt("token", error))?;
         session.run(&FORGET_OWNER, binds![incident.id, json]).await?;
         follow::forget_owners(session, Value::list([incident.id])).await?;

@@ -78,7 +78,9 @@ impl Store {
     pub async fn incident_detail(&self, id: IncidentId) -> Result<Option<IncidentDetail>, Error> {
         let mut session = self.read().await?;
         let timeline = audit::timeline(&mut session, id).await?;
-        let Some(incident) = incident_row::by_ids(&mut session, [id]).await?.pop() else { return Ok(None) };
+        let mut found = incident_row::by_ids(&mut session, [id]).await?;
+        incident_row::refresh_use(&mut session, &mut found).await?;
+        let Some(incident) = found.pop() else { return Ok(None) };
         let notice = match incident.notice_id {
             Some(notice_id) => session.optional(&NOTICE, binds![notice_id]).await?.as_ref().map(notice).transpose()?,
             None => None,

@@ -77,6 +77,7 @@ fn live(incident: &mut Incident, now: Timestamp) {
         owner: Some(owner),
         created_at: None,
         last_used_at: None,
+        last_used_from: None,
         expires_at: None,
         scopes: vec![],
     };

@@ -422,7 +422,9 @@ async fn a_key_that_is_brought_along_goes_with_its_configuration_and_dies_for_ev
     };
     let house = House::with(configured(&[&one, &two])).await;
     let owner = || NewOwner { name: "Ops".into(), email: EmailAddress::parse("ops@example.org").expect("an address") };
-    let keys = [Secret::new(one.expose().to_vec()), Secret::new(two.expose().to_vec())];
+    let brought =
+        |secret: &[u8]| mint::BroughtKey { secret: Secret::new(secret.to_vec()), place: "STANCH_API_KEYS".into() };
+    let keys = [brought(one.expose()), brought(two.expose())];
     for _ in 0..2 {
         house.mint.register_keys(&keys, owner()).await.expect("registered, once");
     }
@@ -434,7 +436,7 @@ async fn a_key_that_is_brought_along_goes_with_its_configuration_and_dies_for_ev
     assert_eq!(revoke(&issuer, OwnTokenKind::Key, &two, incident).await, Revocation::Confirmed);
     house.mint.register_keys(&keys, owner()).await.expect("answered");
     assert_eq!(house.reason(&two, &Request::default()).await, Reason::Revoked, "whatever the configuration says");
-    let short = house.mint.register_keys(&[Secret::new(b"short".to_vec())], owner()).await;
+    let short = house.mint.register_keys(&[brought(b"short")], owner()).await;
     assert!(matches!(short, Err(Refused::BadOrder(_))));
 }
 

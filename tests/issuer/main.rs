@@ -13,6 +13,7 @@ mod http;
 mod kinds;
 mod reach;
 mod settings;
+mod vectors;
 
 use fake::FakeIssuer;
 use stanch::clock::{Clock, Timestamp};

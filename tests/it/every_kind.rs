@@ -1,7 +1,11 @@
 //! Every token that stanch issues dies the same way, whatever its kind: reported by a signed delivery to the real program
 //! it is revoked, its owner hears of it, and its next use is refused.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::process::{Installation, Kind, eventually, record};
 
@@ -10,13 +14,18 @@ on_both_databases! {
 }
 
 async fn each_kind_dies(kind: Kind) {
-    let world = Installation::new(kind).await;
+    let extra = "[issuer.builtin]\napi_keys_file = \"service-keys\"\napi_keys_owner = \"brought@example.org\"\n";
+    let world = Installation::with(kind, extra).await;
+    // A key without any shape, as a container's secret would hold it.
+    let brought = "correct.Horse=battery/staple".repeat(2);
+    std::fs::write(world.path("service-keys"), format!("{brought}\n")).expect("written");
+    std::fs::set_permissions(world.path("service-keys"), Permissions::from_mode(0o600)).expect("its own");
     std::fs::write(world.path("credential"), "an upstream's own credential").expect("written");
     let credential = world.path("credential");
     let credential = credential.to_str().expect("UTF-8");
     let magic = ["--upstream", "dns", "--allow", "GET /zones/*", "--credential-file", credential];
     let kinds: [(&str, &[&str]); 4] = [("key", &[]), ("macaroon", &[]), ("magic", &magic), ("pat", &[])];
-    let tokens: Vec<(String, String)> = kinds
+    let mut tokens: Vec<(String, String)> = kinds
         .iter()
         .map(|(kind, rest)| {
             let owner = format!("{kind}@example.org");
@@ -24,6 +33,7 @@ async fn each_kind_dies(kind: Kind) {
             ((*kind).to_owned(), world.create(&[&base, *rest].concat()))
         })
         .collect();
+    tokens.push(("brought".into(), brought));
     let serving = world.serve();
     let client = {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -36,25 +46,43 @@ async fn each_kind_dies(kind: Kind) {
     for (kind, token) in &tokens {
         assert_eq!(status(token).await, 200, "{kind} opens the door");
     }
-    let records: Vec<_> =
-        tokens.iter().map(|(kind, token)| record(token, &format!("https://example.org/{kind}"))).collect();
+    let reported_as = |kind: &str, token: &str| match kind {
+        "brought" => format!("curl -H 'X-API-Key: {token}'"),
+        _ => token.to_owned(),
+    };
+    let records: Vec<_> = tokens
+        .iter()
+        .map(|(kind, token)| record(&reported_as(kind, token), &format!("https://example.org/{kind}")))
+        .collect();
     let reported = Instant::now();
     assert_eq!(world.deliver(serving.addr(), &records).await.expect("an answer").status, 200);
     for (kind, token) in &tokens {
         eventually("the token is refused", async || status(token).await == 401).await;
         assert!(reported.elapsed().as_secs() < 2, "{kind} lived on for {:?}", reported.elapsed());
     }
-    world.settle(&serving, 4).await;
+    world.settle(&serving, 5).await;
     for (kind, token) in &tokens {
-        let incident = world.incident_of(kind);
+        let name = match kind.as_str() {
+            // Whoever finds it leaked is told where it stands, by a name that shows nothing of it.
+            "brought" => {
+                let sha256 = Sha256::digest(token.as_bytes());
+                format!("key {:02x}{:02x}{:02x}{:02x} of service-keys", sha256[0], sha256[1], sha256[2], sha256[3])
+            }
+            kind => kind.to_owned(),
+        };
+        let incident = world.incident_of(&name);
         assert!(incident["revoked_at"].is_string(), "{kind}: {incident}");
+        assert_eq!(incident["token"]["last_used_from"], "127.0.0.0/24", "{kind}: {incident}");
+        assert!(incident["token"]["used_after_report"].is_boolean(), "{kind}: {incident}");
         let mails = world.smtp.mails();
         let told = mails.iter().filter(|mail| mail.to == [format!("{kind}@example.org")]).count();
         assert_eq!(told, 1, "one mail about the {kind}");
+        let of_it = mails.iter().find(|mail| mail.to == [format!("{kind}@example.org")]).expect("counted above");
+        assert!(of_it.raw.contains("Exposure"), "whether it was used since: {}", of_it.raw);
         assert!(mails.iter().all(|mail| !mail.raw.contains(token.as_str())), "and no token in it");
     }
     // A second report finds it dead, and nobody is mailed again.
     assert_eq!(world.deliver(serving.addr(), &records[..1]).await.expect("an answer").status, 200);
-    assert_eq!(world.smtp.mails().len(), 4);
+    assert_eq!(world.smtp.mails().len(), 5);
     serving.stop().await;
 }

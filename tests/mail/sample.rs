@@ -102,6 +102,7 @@ fn incident(now: Timestamp) -> Incident {
             owner: None,
             created_at: None,
             last_used_at: None,
+            last_used_from: None,
             expires_at: None,
             scopes: Vec::new(),
         }),

@@ -58,6 +58,7 @@ impl LocalIssuer {
             owner: None,
             created_at: None,
             last_used_at: None,
+            last_used_from: None,
             expires_at: None,
             scopes: Vec::new(),
         };

@@ -68,6 +68,7 @@ pub fn issued(id: &str, email: Option<&str>) -> IssuedToken {
         owner,
         created_at: None,
         last_used_at: None,
+        last_used_from: None,
         expires_at: None,
         scopes: Vec::new(),
     }

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use stanch::clock::Timestamp;
-use stanch::id::{OwnerId, TokenId};
-use stanch::incident::EmailAddress;
+use stanch::id::{IncidentId, OwnerId, TokenId};
+use stanch::incident::{EmailAddress, Verdict};
 use stanch::store::{
-    Branch, Changing, Error, Insertion, Narrowing, NewOwnToken, NewOwner, OwnTokenFilter, OwnTokenKind, OwnTokenState,
-    OwnTokenStatus, Revoking, Rotation, Store, TokenOccasion, Use,
+    AuditFilter, Branch, Changing, Error, Insertion, Narrowing, NewOwnToken, NewOwner, OwnTokenFilter, OwnTokenKind,
+    OwnTokenState, OwnTokenStatus, PageRequest, Revoking, Rotation, Store, TokenOccasion, Use,
 };
 use stanch::token::Secret;
 
+use crate::given::{delivery, issued, opened};
 use crate::on_both_databases;
 
 fn minted(owner_id: OwnerId, name: &str, byte: u8, now: Timestamp) -> NewOwnToken {
@@ -243,6 +244,66 @@ on_both_databases! {
         store.revoke_own_token(id, revoking("over")).await.expect("killed");
         assert!(!store.suspend_own_token(id, false, by()).await.expect("answered"));
         assert_eq!(state().await, OwnTokenState::Revoked);
+    }
+
+    async fn every_change_of_a_token_is_in_the_audit_trail_with_it(db) {
+        let store = db.open().await;
+        let now = db.clock.now();
+        let owner = store.ensure_owner(ada()).await.expect("stored");
+        let token = NewOwnToken { created_by: "operator:root".into(), ..minted(owner, "ci", 1, now) };
+        let id = token.id;
+        assert!(insert(&store, token).await.expect("stored"));
+        assert!(!insert(&store, minted(owner, "ci", 2, now)).await.expect("the name is taken"));
+        store.narrow_own_token(id, Narrowing { scopes: Some(Vec::new()), ..Narrowing::default() }, by()).await.expect("narrower");
+        for suspended in [true, false] {
+            store.suspend_own_token(id, suspended, by()).await.expect("changed");
+        }
+        let next = NewOwnToken { created_by: "token:tok_x".into(), ..minted(owner, "ci", 3, now) };
+        let next_id = next.id;
+        store.rotate_own_token(id, now.plus(Duration::from_mins(1)), next, None).await.expect("rotated");
+        let branch = Branch { sha256: [7; 32], token_id: next_id, by: "operator:root".into(), reason: "lost".into(), incident_id: None };
+        for _ in 0..2 {
+            store.deny_branch(branch.clone()).await.expect("denied");
+            store.revoke_own_token(id, revoking("over")).await.expect("killed");
+        }
+        // What a leak does is told by its incident.
+        let leaked = Revoking { incident_id: Some(IncidentId::generate(now)), ..revoking("leaked") };
+        store.revoke_own_token(next_id, leaked).await.expect("killed");
+        let page = store.audit_events(&AuditFilter::default(), &PageRequest::first(50)).await.expect("read");
+        let mut told: Vec<_> = page.items.into_iter().map(|event| (event.actor, event.kind, event.detail)).collect();
+        told.reverse();
+        let words: Vec<_> = told.iter().map(|(actor, kind, _)| (actor.as_str(), kind.as_str())).collect();
+        let root = "operator:root";
+        assert_eq!(words, [
+            (root, "token_created"), (root, "token_narrowed"), (root, "token_suspended"), (root, "token_resumed"),
+            ("token:tok_x", "token_rotated"), (root, "token_revoked"), (root, "token_revoked"),
+        ]);
+        assert_eq!(told[4].2["successor"], next_id.to_string());
+        assert_eq!((&told[5].2["token"], &told[6].2["reason"]), (&serde_json::json!(next_id), &serde_json::json!("over")));
+        assert!(told.iter().all(|(_, _, detail)| !detail.to_string().contains("\"ci\"")), "its name is its owner's");
+    }
+
+    async fn a_use_after_the_report_is_told_with_the_incident(db) {
+        let store = db.open().await;
+        let reported_at = db.clock.now();
+        let owner = store.ensure_owner(ada()).await.expect("stored");
+        let token = minted(owner, "ci", 1, reported_at);
+        let id = token.id;
+        insert(&store, token).await.expect("stored");
+        let mut delivery = delivery(&["a"], reported_at);
+        delivery.tokens[0].verdict = Some(Verdict::Live(issued(&id.to_string(), Some("ada@owner.example"))));
+        let incident_id = opened(&store, delivery).await.remove(0);
+        let seen = async || {
+            let incident = store.incident_detail(incident_id).await.expect("read").expect("stored").incident;
+            (incident.used_after_report(), incident.token.expect("named").last_used_from)
+        };
+        assert_eq!(seen().await, (Some(false), None), "never used");
+        for (after, used) in [(Duration::ZERO, false), (Duration::from_secs(5), true)] {
+            let at = reported_at.plus(after);
+            let used_then = Use { token_id: id, at, first_at: at, from: Some("192.0.2.0/24".into()), count: 1 };
+            store.record_uses(vec![used_then]).await.expect("stored");
+            assert_eq!(seen().await, (Some(used), Some("192.0.2.0/24".into())), "{after:?} after the report");
+        }
     }
 
     async fn a_list_is_asked_by_what_people_look_for(db) {

@@ -98,6 +98,13 @@ impl Whole {
             let times =
                 [("created", token.created_at), ("last used", token.last_used_at), ("expires", token.expires_at)];
             facts.extend(times.into_iter().filter_map(|(name, at)| Some((name, when::both(at?, now)))));
+            facts.extend(token.last_used_from.clone().map(|network| ("used from", network)));
+            facts.extend(token.used_after_report.map(|used| {
+                (
+                    "exposure",
+                    if used { "used after it was reported" } else { "no use on record since the report" }.into(),
+                )
+            }));
         }
         facts.push(("reported", format!("{}, by {}", when::both(view.received_at, now), view.origin)));
         facts.push(("delivery", view.delivery_id.clone()));

@@ -46,6 +46,10 @@ pub struct Token {
     pub scopes: Vec<String>,
     pub created_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
+    /// The network of the last use, where the issuer notes it.
+    pub last_used_from: Option<String>,
+    /// Whether it was used after the report; none where nobody can tell.
+    pub used_after_report: Option<bool>,
     pub expires_at: Option<Timestamp>,
 }
 
@@ -127,6 +131,8 @@ impl Token {
             scopes: token.scopes.iter().map(|scope| inert(scope, TEXT)).collect(),
             created_at: token.created_at,
             last_used_at: token.last_used_at,
+            last_used_from: token.last_used_from.as_deref().map(|network| inert(network, TEXT)),
+            used_after_report: incident.used_after_report(),
             expires_at: token.expires_at,
         })
     }

@@ -10,7 +10,7 @@ use crate::config::layers::{Layers, rebase};
 use crate::config::problem::{Place, Problem};
 use crate::config::secret;
 use crate::issuer::builtin::{self, Policy};
-use crate::mint::{self, Limits, Prefix};
+use crate::mint::{self, BroughtKey, Limits, Prefix};
 use crate::token::catalogue::Kind;
 use crate::token::caveat::is_project_name;
 use crate::token::shape::{BadShape, Part};
@@ -141,19 +141,21 @@ impl Builtin {
     ///
     /// # Errors
     /// When the file cannot be read, or a key is too short to be one.
-    pub fn api_keys(&self, environment: &Environment) -> Result<Vec<Secret>, Problem> {
+    pub fn api_keys(&self, environment: &Environment) -> Result<Vec<BroughtKey>, Problem> {
         let variable = environment.get(API_KEYS.name).map(|value| Secret::new(value.into()));
         let file = secret::read(self.api_keys_file.as_deref(), None, environment)?;
         let mut keys = Vec::new();
-        for (list, place) in [
-            (variable, Place::Environment(API_KEYS.name.into())),
-            (file, Place::Named(self.api_keys_file.clone().unwrap_or_default())),
+        let path = self.api_keys_file.clone().unwrap_or_default();
+        let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        for (list, place, told) in [
+            (variable, Place::Environment(API_KEYS.name.into()), API_KEYS.name.to_owned()),
+            (file, Place::Named(path), file_name),
         ] {
             let Some(list) = list else { continue };
             let read = mint::brought_along(&list).map_err(|short| {
                 Problem::new(place, short.to_string(), "make one with `stanch token create --kind key`")
             })?;
-            keys.extend(read);
+            keys.extend(read.into_iter().map(|secret| BroughtKey { secret, place: told.clone() }));
         }
         Ok(keys)
     }

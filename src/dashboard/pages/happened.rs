@@ -28,6 +28,7 @@ pub struct Kind {
 const INCIDENTS: &str = "Incidents";
 const BRAKE: &str = "Brake and issuers";
 const PEOPLE: &str = "People";
+const TOKENS: &str = "Own tokens";
 
 const fn kind(word: &'static str, title: &'static str, tone: &'static str, group: &'static str) -> Kind {
     Kind { word, title, tone, group }
@@ -65,6 +66,12 @@ pub const KINDS: &[Kind] = &[
     kind("operator_enabled", "Operator enabled again", "warn", PEOPLE),
     kind("operator_reset", "Link for a new password made", "warn", PEOPLE),
     kind("operator_role_changed", "Role changed", "warn", PEOPLE),
+    kind("token_created", "Token made", "", TOKENS),
+    kind("token_narrowed", "Token renamed or narrowed", "", TOKENS),
+    kind("token_rotated", "Token rotated", "", TOKENS),
+    kind("token_suspended", "Token set aside", "warn", TOKENS),
+    kind("token_resumed", "Token taken back", "warn", TOKENS),
+    kind("token_revoked", "Token revoked by hand", "warn", TOKENS),
 ];
 
 impl Happened {

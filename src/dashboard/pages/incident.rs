@@ -175,7 +175,13 @@ fn token_facts(visit: &Visit, incident: &Incident) -> Vec<(&'static str, String)
         facts.push(("Scopes", scopes.join(", ")));
     }
     facts.push(("Created", instant(token.created_at, "not told")));
-    facts.push(("Last used", instant(token.last_used_at, "not told")));
+    let from = token.last_used_from.as_deref().map(|network| format!(", from {}", line(network))).unwrap_or_default();
+    facts.push(("Last used", format!("{}{from}", instant(token.last_used_at, "not told"))));
+    match incident.used_after_report() {
+        Some(true) => facts.push(("Exposure", "used after it was reported".into())),
+        Some(false) => facts.push(("Exposure", "no use on record since it was reported".into())),
+        None => {}
+    }
     facts.push(("Expires", instant(token.expires_at, "no date known")));
     facts
 }

@@ -33,6 +33,8 @@ pub fn incident(incident: &Incident) -> Value {
             "scopes": token.scopes.iter().map(|scope| inert(scope, TEXT)).collect::<Vec<_>>(),
             "created_at": token.created_at,
             "last_used_at": token.last_used_at,
+            "last_used_from": token.last_used_from.as_deref().map(|network| inert(network, TEXT)),
+            "used_after_report": incident.used_after_report(),
             "expires_at": token.expires_at,
         })
     });

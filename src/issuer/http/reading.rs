@@ -110,6 +110,7 @@ impl VerifyAnswers {
             owner: known.then_some(owner),
             created_at: time(&fields.created_at),
             last_used_at: time(&fields.last_used_at),
+            last_used_from: None,
             expires_at: time(&fields.expires_at),
             scopes: find(&fields.scopes).map(scopes).unwrap_or_default(),
         })
@@ -145,6 +146,7 @@ fn nameless(unnamed: &str) -> IssuedToken {
         owner: None,
         created_at: None,
         last_used_at: None,
+        last_used_from: None,
         expires_at: None,
         scopes: vec![],
     }

@@ -51,6 +51,7 @@ mod tests {
             owner: Some(Owner { id: Some(TOKEN.into()), name: Some("Ada".into()), email }),
             created_at: None,
             last_used_at: None,
+            last_used_from: None,
             expires_at: None,
             scopes: vec!["upload".into(), TOKEN.into()],
         }

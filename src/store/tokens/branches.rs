@@ -8,8 +8,10 @@ use std::collections::HashSet;
 
 use super::super::sql::{Row, Statement, Value, binds, hex};
 use super::super::{Error, Store};
+use super::trail;
 use crate::clock::Timestamp;
 use crate::id::{IncidentId, TokenId};
+use crate::incident::EventKind;
 
 /// A point of a macaroon's chain to be denied.
 #[derive(Clone, Debug)]
@@ -64,7 +66,12 @@ impl Store {
             Box::pin(async move {
                 let (by, reason) = (branch.by.as_str(), branch.reason.as_str());
                 let binds = binds![hex(&branch.sha256), branch.token_id, *now, by, reason, branch.incident_id];
-                Ok(session.run(&DENY, binds).await? == 1)
+                let denied = session.run(&DENY, binds).await? == 1;
+                if denied && branch.incident_id.is_none() {
+                    let facts = serde_json::json!({ "branch": &hex(&branch.sha256)[..16], "reason": reason });
+                    trail::tell(session, by, EventKind::TokenRevoked, branch.token_id, facts, *now).await?;
+                }
+                Ok(denied)
             })
         })
         .await

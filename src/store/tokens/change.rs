@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value as Json, json};
+
 use super::super::sql::{Row, Session, Statement, Value, binds};
 use super::super::{Error, Store};
 use super::insert::LOCK_OWNER;
-use super::{OwnToken, read};
+use super::{OwnToken, read, trail};
 use crate::clock::Timestamp;
 use crate::id::{IncidentId, OwnerId, TokenId};
+use crate::incident::EventKind;
 
 /// The end of a token: who wants it, and why.
 #[derive(Clone, Debug)]
@@ -137,6 +140,11 @@ impl Store {
         self.change_tokens((id, revoking, self.clock.now()), |session, (id, revoking, now)| {
             Box::pin(async move {
                 if revoke(session, *id, revoking, *now).await? {
+                    // Of what a leak kills, the incident tells.
+                    if revoking.incident_id.is_none() {
+                        let facts = json!({ "reason": revoking.reason });
+                        trail::tell(session, &revoking.by, EventKind::TokenRevoked, *id, facts, *now).await?;
+                    }
                     return Ok(true);
                 }
                 session.optional(&LOCK, binds![*id]).await?.ok_or(Error::NotFound { what: "token" })?;
@@ -155,7 +163,12 @@ impl Store {
             Box::pin(async move {
                 session.optional(&LOCK, binds![*id]).await?.ok_or(Error::NotFound { what: "token" })?;
                 let at = suspended.then_some(*now);
-                Ok(session.run(&SUSPEND, binds![*id, at, *now, changing.by.as_str()]).await? == 1)
+                let changed = session.run(&SUSPEND, binds![*id, at, *now, changing.by.as_str()]).await? == 1;
+                if changed {
+                    let kind = if *suspended { EventKind::TokenSuspended } else { EventKind::TokenResumed };
+                    trail::tell(session, &changing.by, kind, *id, Json::Null, *now).await?;
+                }
+                Ok(changed)
             })
         })
         .await
@@ -256,6 +269,11 @@ async fn narrow(
         changing.by.as_str().into(),
     ];
     session.run(&NARROW, values).await?;
+    let facts = json!({
+        "renamed": narrowing.name.is_some(), "scopes": narrowing.scopes, "projects": narrowing.projects,
+        "organisations": narrowing.organisations, "caveats": narrowing.caveats.len(), "expires_at": narrowing.expires_at,
+    });
+    trail::tell(session, &changing.by, EventKind::TokenNarrowed, id, facts, now).await?;
     by_id(session, id).await
 }
 
@@ -294,10 +312,14 @@ async fn leave(
         let left: Vec<&String> = token.organisations.iter().filter(|name| *name != organisation).collect();
         if left.is_empty() {
             let reason = "its owner left the last organisation it was for".to_owned();
+            let facts = json!({ "reason": reason });
             revoke(session, token.id, &Revoking { by: "system".into(), reason, incident_id: None }, now).await?;
+            trail::tell(session, "system", EventKind::TokenRevoked, token.id, facts, now).await?;
         } else {
             let values = vec![token.id.into(), Value::list(left), now.into(), changing.by.as_str().into()];
             session.run(&SET_ORGANISATIONS, values).await?;
+            let facts = json!({ "left_organisation": organisation });
+            trail::tell(session, &changing.by, EventKind::TokenNarrowed, token.id, facts, now).await?;
         }
         touched.push(token.id);
     }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::super::seal::SealRing;
 use super::super::sql::{Session, Statement, Value, binds, hex};
 use super::super::{Error, Store};
-use super::{OwnTokenKind, TokenOccasion, notices, sealed};
+use super::{OwnTokenKind, TokenOccasion, notices, sealed, trail};
 use crate::clock::Timestamp;
 use crate::id::{OwnerId, TokenId};
-use crate::incident::EmailAddress;
+use crate::incident::{EmailAddress, EventKind};
 use crate::token::Secret;
 
 /// An owner to be stored, or found again by the address.
@@ -162,6 +162,10 @@ impl Store {
         self.write(work, |session, (token, max_living, tell, seal, now)| {
             Box::pin(async move {
                 let inserted = insert(session, seal, token, *max_living, *now).await?;
+                if inserted == Insertion::Stored {
+                    let facts = json!({ "kind": token.kind.word(), "owner": token.owner_id, "scopes": token.scopes });
+                    trail::tell(session, &token.created_by, EventKind::TokenCreated, token.id, facts, *now).await?;
+                }
                 if let (Insertion::Stored, Some(occasion)) = (inserted, tell) {
                     notices::queue(session, token.id, *occasion, &Json::Null, *now).await?;
                 }

@@ -12,6 +12,7 @@ mod insert;
 mod notices;
 mod rotate;
 mod sealed;
+mod trail;
 mod usage;
 
 use std::fmt;
@@ -120,6 +121,11 @@ impl Store {
         self.token_changes.load(Ordering::SeqCst)
     }
 
+    /// Completes when this process changes a token.
+    pub async fn token_changed(&self) {
+        self.token_changed.notified().await;
+    }
+
     /// Runs a transaction that changes tokens, and counts it once it is durable.
     async fn change_tokens<D, T>(&self, data: D, body: Body<D, T>) -> Result<T, Error>
     where
@@ -129,6 +135,7 @@ impl Store {
         let done = self.write(data, body).await;
         // One that failed may have happened all the same.
         self.token_changes.fetch_add(1, Ordering::SeqCst);
+        self.token_changed.notify_waiters();
         done
     }
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::super::sql::{Statement, binds};
 use super::super::{Error, Store};
 use super::insert::insert;
-use super::{Insertion, NewOwnToken, TokenOccasion, change, notices};
+use super::{Insertion, NewOwnToken, TokenOccasion, change, notices, trail};
 use crate::clock::Timestamp;
 use crate::id::TokenId;
+use crate::incident::EventKind;
 
 /// What became of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,8 @@ impl Store {
                 if let Some(occasion) = tell {
                     notices::queue(session, token.id, *occasion, &Json::Null, *now).await?;
                 }
+                let facts = json!({ "successor": token.id, "old_ends_at": ends_at });
+                trail::tell(session, &token.created_by, EventKind::TokenRotated, *old, facts, *now).await?;
                 Ok(Rotation::Done)
             })
         })

@@ -10,11 +10,11 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use super::boundary::{self, Boundary};
 use super::context::Words;
 use super::introduced;
+use super::literals::{Literals, Use};
 use super::matcher::{self, Ends};
 use super::plan::{self, ALPHABETS, Noticed};
 use super::resolve::{self, Hit, Rank};
 use super::runs::{Pieces, Runs};
-use super::starts::Starts;
 use super::{Error, Scratch};
 use crate::token::Confidence;
 use crate::token::catalogue::{Check, Form, Group, Kind, MAX_BLOCK, Proof};
@@ -31,10 +31,7 @@ pub enum ContextKinds {
 /// All kinds, ready to be looked for.
 pub struct Engine {
     details: Vec<Detail>,
-    starts: Starts,
-    inner: Option<Automaton<Use>>,
-    /// Shortest run that any token with an inner literal stands in.
-    inner_min: usize,
+    literals: Literals,
     words: Option<Automaton<WordUse>>,
     bare: [Bares; ALPHABETS.len()],
     context: Option<Words>,
@@ -45,13 +42,6 @@ struct Detail {
     boundary: Boundary,
     literal_len: u16,
     specific: bool,
-}
-
-/// A literal belongs to a kind, so many bytes behind the token's start.
-#[derive(Clone, Copy)]
-struct Use {
-    kind: usize,
-    before: (usize, usize),
 }
 
 enum WordUse {
@@ -73,13 +63,29 @@ struct Bares {
     kinds: Vec<Bare>,
     /// The shortest token of any of them.
     min: usize,
+    /// The lengths below 128 that a token of any of them may have, one bit each.
+    lengths: u128,
+    /// The longest token of any of them.
+    max: usize,
+}
+
+impl Bares {
+    fn add(&mut self, bare: Bare) {
+        self.min = if self.kinds.is_empty() { bare.min } else { bare.min.min(self.min) };
+        self.max = self.max.max(bare.max);
+        self.lengths |= (bare.min..=bare.max.min(127)).fold(0, |lengths, len| lengths | 1 << len);
+        self.kinds.push(bare);
+    }
+
+    fn may_be_so_long(&self, len: usize) -> bool {
+        if len < 128 { self.lengths >> len & 1 == 1 } else { len <= self.max }
+    }
 }
 
 impl Engine {
     pub fn new(kinds: &[Kind]) -> Result<Self, Error> {
         let mut starts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut inner: BTreeMap<String, Vec<Use>> = BTreeMap::new();
-        let mut inner_min = usize::MAX;
         let mut words: BTreeMap<String, Vec<WordUse>> = BTreeMap::new();
         let mut bare: [Bares; ALPHABETS.len()] = Default::default();
         let mut context = Vec::new();
@@ -103,16 +109,13 @@ impl Engine {
                         starts.entry(text).or_default().push(index);
                     }
                 }
-                Noticed::InRun { texts, before, run } => {
-                    inner_min = inner_min.min(run);
+                Noticed::InRun { texts, before, .. } => {
                     for text in texts {
                         inner.entry(text).or_default().push(Use { kind: index, before });
                     }
                 }
                 Noticed::Bare { alphabet, min, max } => {
-                    let bares = &mut bare[alphabet];
-                    bares.min = if bares.kinds.is_empty() { min } else { min.min(bares.min) };
-                    bares.kinds.push(Bare { kind: index, min, max });
+                    bare[alphabet].add(Bare { kind: index, min, max });
                 }
                 Noticed::ByWord { texts, before } => {
                     for text in &texts {
@@ -134,9 +137,7 @@ impl Engine {
         }
         Ok(Self {
             details,
-            starts: Starts::new(starts),
-            inner: automaton(inner, MatchKind::Standard, AhoCorasickKind::DFA)?,
-            inner_min,
+            literals: Literals::new(starts, inner),
             // Its vector prefilter does the work, and a smaller automaton is built several times faster.
             words: automaton(words, MatchKind::LeftmostLongest, AhoCorasickKind::ContiguousNFA)?,
             bare,
@@ -152,6 +153,7 @@ impl Engine {
         for run in Runs::new(haystack) {
             search.anchors(run.start, run.end);
             search.pieces(run.start, run.end);
+            search.scratch.runs.push(run);
         }
         resolve::resolve(&mut scratch.hits);
         if sought == ContextKinds::Sought {
@@ -221,20 +223,7 @@ impl Search<'_, '_> {
     /// The kinds whose literal is in the run.
     fn anchors(&mut self, start: usize, end: usize) {
         let engine = self.engine;
-        engine.starts.find(self.haystack, start, end, |kind, at| {
-            if let Some(hit) = self.candidate(kind, at) {
-                self.push_in_context(hit);
-            }
-        });
-        if end - start < engine.inner_min {
-            return;
-        }
-        let Some((automaton, uses)) = &engine.inner else { return };
-        for hit in automaton.find_overlapping_iter(&self.haystack[start..end]) {
-            for used in &uses[hit.pattern().as_usize()] {
-                self.anchored(*used, start + hit.start());
-            }
-        }
+        engine.literals.find(self.haystack, start, end, |used, at| self.anchored(used, at));
     }
 
     fn anchored(&mut self, used: Use, at: usize) {
@@ -263,21 +252,21 @@ impl Search<'_, '_> {
                 continue;
             }
             for piece in Pieces::new(self.haystack, start..end, *alphabet, bare.min) {
-                self.piece(&bare.kinds, piece.start, piece.end);
+                self.piece(bare, piece.start, piece.end);
                 if let Some(inner) = after_escape.filter(|at| piece.start == start && *at < piece.end) {
-                    self.piece(&bare.kinds, inner, piece.end);
+                    self.piece(bare, inner, piece.end);
                 }
             }
         }
     }
 
-    fn piece(&mut self, bare: &[Bare], start: usize, end: usize) {
+    fn piece(&mut self, bares: &Bares, start: usize, end: usize) {
         let len = end - start;
-        if !has_digit(&self.haystack[start..end]) {
+        if !bares.may_be_so_long(len) || !has_digit(&self.haystack[start..end]) {
             return;
         }
         self.scratch.candidates.clear();
-        for bare in bare.iter().filter(|bare| (bare.min..=bare.max).contains(&len)) {
+        for bare in bares.kinds.iter().filter(|bare| (bare.min..=bare.max).contains(&len)) {
             if self.kinds[bare.kind].needs_context() && self.sought == ContextKinds::Skipped {
                 continue;
             }

@@ -16,7 +16,7 @@
 //!  20 characters or more           `Authorization: ` ...             (vector instructions)
 //!    |                                 |
 //!    +--> starts: `npm_`, `ghp_`       |                             the runs
-//!    +--> inner literals: `JQQJ99`     |                             runs as long as those tokens are
+//!    +--> inner literals: `JQQJ99`     |                             the same table
 //!    +--> bare pieces: 40 hex digits   |                             runs with a digit
 //!    |                                 |
 //!    +----------------+----------------+
@@ -35,8 +35,8 @@
 //! part of one. Source text is mostly short words, so four bytes of five are never looked at again.
 //!
 //! **Anchors.** How a kind is noticed is worked out from its shape when the recognizer is built (`plan`): by the literal
-//! it begins with, looked up in a table of three-byte beginnings that fits into the first cache; by a literal inside it,
-//! for kinds that begin with random characters; by alphabet and length alone, for kinds that have no literal at all; by a
+//! it begins with, looked up in a table of three bytes each that fits into the first cache; by a literal inside it, in
+//! the same table, for kinds that begin with random characters; by alphabet and length alone, for kinds that have no literal at all; by a
 //! word anywhere, for the few whose tokens contain spaces or colons.
 //!
 //! **Shapes** are matched by hand (`matcher`), not by regular expressions: they are lists of literals and bounded runs,
@@ -70,13 +70,15 @@ mod engine;
 mod identify;
 mod introduced;
 mod known;
+mod literals;
 mod matcher;
 mod pattern;
 mod plan;
 mod resolve;
 mod runs;
-mod starts;
 mod withhold;
+
+use std::ops::Range;
 
 use crate::token::catalogue::{self, Kind};
 use crate::token::{Confidence, KindId, Secret, macaroon, pat};
@@ -137,6 +139,7 @@ pub struct Scratch {
     candidates: Vec<Hit>,
     open_blocks: Vec<Option<(usize, usize)>>,
     reach: Reach,
+    runs: Vec<Range<usize>>,
 }
 
 /// Why a recognizer cannot be built.
@@ -319,9 +322,20 @@ impl Recognizer {
     }
 }
 
+/// The unbroken pieces of a text that are long enough to hold a token, in order.
+pub fn runs(text: &[u8]) -> Vec<Range<usize>> {
+    runs::Runs::new(text).collect()
+}
+
 impl Scratch {
     pub fn new() -> Self {
-        Self { hits: Vec::new(), candidates: Vec::new(), open_blocks: Vec::new(), reach: Reach::new() }
+        Self {
+            hits: Vec::new(),
+            candidates: Vec::new(),
+            open_blocks: Vec::new(),
+            reach: Reach::new(),
+            runs: Vec::new(),
+        }
     }
 
     fn start(&mut self, kinds: usize) {
@@ -329,6 +343,12 @@ impl Scratch {
         self.open_blocks.clear();
         self.open_blocks.resize(kinds, None);
         self.reach = Reach::new();
+        self.runs.clear();
+    }
+
+    /// The unbroken pieces of the text that was scanned last, in order: where encodings may be too.
+    pub fn runs(&self) -> &[Range<usize>] {
+        &self.runs
     }
 }
 

@@ -143,7 +143,7 @@ impl Pass<'_> {
         if deeper.is_empty() {
             return;
         }
-        decode::decode(text, &mut own.decoded, &mut |encoding, decoded| {
+        decode::decode(text, own.recognize.runs(), &mut own.decoded, &mut |encoding, decoded| {
             let Some(left) = self.budget.checked_sub(decoded.bytes().len()) else {
                 self.decoding = Decoding::Limited;
                 return;

@@ -6,6 +6,8 @@
 //! random bytes practically never. Because every alignment is tested, it does not matter what stands in front of the
 //! base64 (a path, a scheme, other bytes that were encoded with it).
 
+use std::ops::Range;
+
 use super::{Decoded, Encoding, MIN_TEXT, hex, u32_of};
 
 /// Characters that text of [`MIN_TEXT`] bytes takes.
@@ -65,42 +67,72 @@ pub fn in_run(byte: u8) -> bool {
     SEXTET[usize::from(byte)] != NOT
 }
 
-pub fn decode(text: &[u8], decoded: &mut Decoded, found: &mut dyn FnMut(Encoding, &mut Decoded)) {
-    let mut at = 0;
-    let mut lines = Vec::new();
-    let mut joined = Vec::new();
-    // Every `MIN_RUN`th byte is in every run of that length.
-    while let Some(byte) = text.get(at + MIN_RUN - 1) {
-        let probe = at + MIN_RUN - 1;
-        if !in_run(*byte) {
-            at = probe + 1;
-            continue;
-        }
-        let before = text[at..probe].iter().rposition(|byte| !in_run(*byte));
-        let start = before.map_or(at, |found| at + found + 1);
-        let end = run_end(text, probe + 1);
-        at = end + 1;
-        if end - start < MIN_RUN {
-            continue;
-        }
-        lines.clear();
-        lines.push((0, start));
-        let mut reached = end;
-        while lines.len() < MAX_LINES
-            && let Some(next) = next_line(text, reached)
-        {
-            if lines.len() == 1 {
-                joined.clear();
-                joined.extend_from_slice(&text[start..end]);
+/// Base64 has no byte that would end one of the `runs` of the text, so it begins in one of them.
+pub fn decode(
+    text: &[u8],
+    runs: &[Range<usize>],
+    decoded: &mut Decoded,
+    found: &mut dyn FnMut(Encoding, &mut Decoded),
+) {
+    let mut pieces = Pieces::default();
+    for run in runs.iter().filter(|run| run.len() >= MIN_RUN) {
+        pieces.read(text, run, decoded, found);
+    }
+}
+
+/// What is used again for the next piece.
+#[derive(Default)]
+struct Pieces {
+    /// Everything before was read.
+    at: usize,
+    lines: Vec<(usize, usize)>,
+    joined: Vec<u8>,
+}
+
+impl Pieces {
+    fn read(
+        &mut self,
+        text: &[u8],
+        run: &Range<usize>,
+        decoded: &mut Decoded,
+        found: &mut dyn FnMut(Encoding, &mut Decoded),
+    ) {
+        let Self { lines, joined, .. } = self;
+        let mut at = self.at.max(run.start);
+        // Every `MIN_RUN`th byte is in every piece of that length.
+        while let Some(byte) = text[..run.end].get(at + MIN_RUN - 1) {
+            let probe = at + MIN_RUN - 1;
+            if !in_run(*byte) {
+                at = probe + 1;
+                continue;
             }
-            lines.push((joined.len(), next));
-            reached = run_end(text, next);
-            joined.extend_from_slice(&text[next..reached]);
+            let before = text[at..probe].iter().rposition(|byte| !in_run(*byte));
+            let start = before.map_or(at, |found| at + found + 1);
+            let end = run_end(text, probe + 1);
+            at = end + 1;
+            if end - start < MIN_RUN {
+                continue;
+            }
+            lines.clear();
+            lines.push((0, start));
+            let mut reached = end;
+            while lines.len() < MAX_LINES
+                && let Some(next) = next_line(text, reached)
+            {
+                if lines.len() == 1 {
+                    joined.clear();
+                    joined.extend_from_slice(&text[start..end]);
+                }
+                lines.push((joined.len(), next));
+                reached = run_end(text, next);
+                joined.extend_from_slice(&text[next..reached]);
+            }
+            at = at.max(reached + 1);
+            let piece = if lines.len() == 1 { &text[start..end] } else { joined.as_slice() };
+            read(piece, lines, decoded, found);
+            hex::read(piece, lines, decoded, found);
         }
-        at = at.max(reached + 1);
-        let run = if lines.len() == 1 { &text[start..end] } else { joined.as_slice() };
-        read(run, &lines, decoded, found);
-        hex::read(run, &lines, decoded, found);
+        self.at = at;
     }
 }
 
@@ -208,11 +240,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::recognize;
     use crate::token::encoding::{Alphabet, to_base64};
 
     fn pieces(text: &[u8]) -> Vec<(Encoding, Vec<u8>)> {
         let mut all = Vec::new();
-        decode(text, &mut Decoded::default(), &mut |encoding, decoded| all.push((encoding, decoded.bytes().to_vec())));
+        decode(text, &recognize::runs(text), &mut Decoded::default(), &mut |encoding, decoded| {
+            all.push((encoding, decoded.bytes().to_vec()))
+        });
         all
     }
 
@@ -241,7 +276,7 @@ mod tests {
                 text.extend(b"\r\n");
             }
             let mut seen = false;
-            decode(&text, &mut Decoded::default(), &mut |_, decoded| {
+            decode(&text, &recognize::runs(&text), &mut Decoded::default(), &mut |_, decoded| {
                 if decoded.bytes() == wanted.as_bytes() {
                     seen = true;
                     let source = decoded.source(0..wanted.len());

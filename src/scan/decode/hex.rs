@@ -75,7 +75,8 @@ mod tests {
 
     fn decoded(text: &str) -> Vec<String> {
         let mut all = Vec::new();
-        super::super::base64::decode(text.as_bytes(), &mut Decoded::default(), &mut |encoding, decoded| {
+        let runs = crate::recognize::runs(text.as_bytes());
+        super::super::base64::decode(text.as_bytes(), &runs, &mut Decoded::default(), &mut |encoding, decoded| {
             if encoding == Encoding::Hex {
                 all.push(String::from_utf8_lossy(decoded.bytes()).into_owned());
             }

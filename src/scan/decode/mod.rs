@@ -90,9 +90,14 @@ fn usize_of(place: u32) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }
 
-/// Calls back with every piece of the text that is an encoding of text.
-pub fn decode(text: &[u8], decoded: &mut Decoded, found: &mut dyn FnMut(Encoding, &mut Decoded)) {
-    base64::decode(text, decoded, found);
+/// Calls back with every piece of the text that is an encoding of text. `runs` are the unbroken pieces of the text.
+pub fn decode(
+    text: &[u8],
+    runs: &[Range<usize>],
+    decoded: &mut Decoded,
+    found: &mut dyn FnMut(Encoding, &mut Decoded),
+) {
+    base64::decode(text, runs, decoded, found);
     escape::decode(text, decoded, found);
     utf16::decode(text, decoded, found);
     decoded.clear();
@@ -103,6 +108,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::recognize;
 
     proptest! {
         #[test]
@@ -117,7 +123,7 @@ mod tests {
     }
 
     fn check(text: &[u8]) {
-        decode(text, &mut Decoded::default(), &mut |_, decoded| {
+        decode(text, &recognize::runs(text), &mut Decoded::default(), &mut |_, decoded| {
             assert_eq!(decoded.bytes.len(), decoded.places.len());
             assert!(decoded.bytes.len() <= text.len());
             assert!(decoded.places.is_sorted());

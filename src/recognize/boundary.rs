@@ -104,6 +104,11 @@ fn leading_literal(parts: &[Part]) -> Literal {
     literal
 }
 
+/// What an escape has right before the letters that may look like the start of a word, and how many those are at most:
+/// `u003d` of `\u003d`, `31m` of a terminal's colour.
+pub const LEADS: [u8; 4] = *b"\\%[;";
+pub const MAX_ESCAPE: usize = 5;
+
 /// Whether the letters right before `at` are the end of an escape: `\n`, `\u003d`, `%3D`, or a terminal's colour.
 pub fn is_escape_end(haystack: &[u8], at: usize) -> bool {
     let before = &haystack[at.saturating_sub(12)..at];

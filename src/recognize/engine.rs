@@ -242,8 +242,8 @@ impl Search<'_, '_> {
         }
         // `\n` in front of a piece is a letter too many of it.
         let after_escape = match start.checked_sub(1).map(|before| self.haystack[before]) {
-            Some(b'\\' | b'%' | b'[' | b';') => {
-                (start + 1..=start + 5).find(|at| boundary::is_escape_end(self.haystack, *at))
+            Some(before) if boundary::LEADS.contains(&before) => {
+                (start + 1..=start + boundary::MAX_ESCAPE).find(|at| boundary::is_escape_end(self.haystack, *at))
             }
             _ => None,
         };
@@ -280,8 +280,8 @@ impl Search<'_, '_> {
             return;
         }
         let Some(context) = &self.engine.context else { return };
-        let Scratch { candidates, hits, .. } = &mut *self.scratch;
-        context.near(self.haystack, start..end, |kind, distance| {
+        let Scratch { candidates, hits, nearby, .. } = &mut *self.scratch;
+        context.near(self.haystack, start..end, nearby, |kind, distance| {
             if let Some(hit) = candidates.iter().find(|hit| hit.kind == kind) {
                 hits.push(hit.near(distance));
             }
@@ -298,7 +298,7 @@ impl Search<'_, '_> {
             return;
         }
         let mut nearest = None;
-        context.near(self.haystack, hit.start..hit.end, |kind, distance| {
+        context.near(self.haystack, hit.start..hit.end, &mut self.scratch.nearby, |kind, distance| {
             if kind == hit.kind && nearest.is_none_or(|nearest| distance < nearest) {
                 nearest = Some(distance);
             }

@@ -6,10 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use super::boundary;
 use crate::token::charset;
-
-/// Letters that an escape leaves at the start of a run: `u003d` of `\u003d`, `31m` of a terminal's colour.
-const ESCAPE: usize = 5;
 
 const BITS: u32 = 14;
 const SLOTS: usize = 1 << BITS;
@@ -79,14 +77,16 @@ impl Literals {
     /// Calls back with each use of a literal in `haystack[start..end]`, and where the literal is.
     #[inline]
     pub fn find(&self, haystack: &[u8], start: usize, end: usize, mut found: impl FnMut(Use, usize)) {
+        let is_escape = start.checked_sub(1).is_some_and(|before| boundary::LEADS.contains(&haystack[before]));
+        let escape = if is_escape { boundary::MAX_ESCAPE } else { 0 };
         let mut look = |at: usize, bytes: u32| {
             let slot = slot(bytes);
             let mut what = self.table[usize::from(slot)];
             if what == 0 {
                 return;
             }
-            // No token begins inside a word. What looks so may be an escape, and none is longer than this.
-            if at > start + ESCAPE && haystack[at - 1].is_ascii_alphanumeric() {
+            // No token begins inside a word.
+            if at > start + escape && haystack[at - 1].is_ascii_alphanumeric() {
                 what &= !START;
             }
             if what != 0 {
@@ -97,7 +97,7 @@ impl Literals {
         let fours = &haystack[start..haystack.len().min(end + 1)];
         let mut at = start;
         for four in fours.windows(4) {
-            look(at, u32::from_le_bytes([four[0], four[1], four[2], four[3]]) & 0x00ff_ffff);
+            look(at, u32::from_le_bytes([four[0], four[1], four[2], four[3]]));
             at += 1;
         }
         if let Some([first, second, third]) = haystack.get(at..end) {
@@ -135,10 +135,11 @@ fn three(first: u8, second: u8, third: u8) -> u32 {
     u32::from_le_bytes([first, second, third, 0])
 }
 
+/// Of the three lower bytes; the highest one is moved out of the product.
 #[inline]
-fn slot(three: u32) -> u16 {
+fn slot(bytes: u32) -> u16 {
     // The shift leaves `BITS` bits, which fit.
-    (three.wrapping_mul(0x9e37_79b1) >> (32 - BITS)) as u16
+    (bytes.wrapping_mul(0x9e37_79b1 << 8) >> (32 - BITS)) as u16
 }
 
 #[cfg(test)]
@@ -163,9 +164,11 @@ mod tests {
     fn every_literal_is_found_where_it_stands() {
         let starts = literals(&["npm_", "AC", "ghp_", "gho_", "AC1"], &[]);
         let text = b"-npm_xAC1ghp_gho-ghp_xnpm_";
-        // From the sixth character on, not inside a word.
+        // Not inside a word.
         assert_eq!(found(&starts, text, 0, text.len()), [(0, 1), (2, 17)]);
-        let mut all = found(&starts, text, 4, text.len());
+        // Unless an escape may end there.
+        let text = b"-npm\\xAC1ghp_gho-ghp_xnpm_";
+        let mut all = found(&starts, text, 5, text.len());
         all.sort_unstable_by_key(|(kind, at)| (*at, *kind));
         assert_eq!(all, [(1, 6), (4, 6), (2, 9), (2, 17)]);
     }

@@ -82,6 +82,7 @@ use std::ops::Range;
 
 use crate::token::catalogue::{self, Kind};
 use crate::token::{Confidence, KindId, Secret, macaroon, pat};
+use context::Nearby;
 use engine::{ContextKinds, Engine};
 pub use known::KIND as KNOWN_KIND;
 use known::Known;
@@ -139,6 +140,7 @@ pub struct Scratch {
     candidates: Vec<Hit>,
     open_blocks: Vec<Option<(usize, usize)>>,
     reach: Reach,
+    nearby: Nearby,
     runs: Vec<Range<usize>>,
 }
 
@@ -334,6 +336,7 @@ impl Scratch {
             candidates: Vec::new(),
             open_blocks: Vec::new(),
             reach: Reach::new(),
+            nearby: Nearby::default(),
             runs: Vec::new(),
         }
     }
@@ -343,6 +346,7 @@ impl Scratch {
         self.open_blocks.clear();
         self.open_blocks.resize(kinds, None);
         self.reach = Reach::new();
+        self.nearby.clear();
         self.runs.clear();
     }
 

@@ -23,9 +23,10 @@ pub const MAX_INDENT: usize = 64;
 const MAX_LINES: usize = 1 << 16;
 
 const NOT: u8 = 0x80;
+/// Each moved down by its place in the group is the lowest bit.
 const FIRST: u8 = 1;
-const SECOND: u8 = 2;
-const THIRD: u8 = 4;
+const SECOND: u8 = 1 << 1;
+const THIRD: u8 = 1 << 2;
 
 const SEXTET: [u8; 256] = {
     let mut table = [NOT; 256];
@@ -194,11 +195,10 @@ fn read(run: &[u8], lines: &[(usize, usize)], decoded: &mut Decoded, found: &mut
 
 /// Whether somewhere [`GROUPS`] groups in a row are the base64 of visible ASCII.
 fn shows_text(run: &[u8], alignment: usize) -> bool {
+    // One jump for the three: which of them does not fit cannot be foreseen.
     let fits = |group: usize| {
-        let at = alignment + 4 * group;
-        PLACES[usize::from(run[at])] & FIRST != 0
-            && PLACES[usize::from(run[at + 1])] & SECOND != 0
-            && PLACES[usize::from(run[at + 2])] & THIRD != 0
+        let place = |nth: usize| PLACES[usize::from(run[alignment + 4 * group + nth])] >> nth;
+        place(0) & place(1) & place(2) & 1 == 1
     };
     let groups = run.len().saturating_sub(alignment) / 4;
     let mut at = 0;

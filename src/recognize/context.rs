@@ -16,7 +16,7 @@ const SHORT_WORD: usize = 4;
 /// The words of all kinds that need one.
 pub struct Words {
     automaton: AhoCorasick,
-    words: Vec<Word>,
+    all: Vec<Word>,
     longest: usize,
 }
 
@@ -45,7 +45,7 @@ impl Words {
         let automaton =
             AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&texts)?;
         let longest = words.iter().map(|word| word.len).max().unwrap_or(0);
-        Ok(Some(Self { automaton, words, longest }))
+        Ok(Some(Self { automaton, all: words, longest }))
     }
 
     /// Calls back with each kind that has a word near the candidate, and how many bytes away it is.
@@ -68,7 +68,7 @@ impl Words {
                 } else {
                     sighted.start - candidate.end
                 };
-                for kind in &self.words[sighted.word].kinds {
+                for kind in &self.all[sighted.word].kinds {
                     found(*kind, distance);
                 }
             }
@@ -89,7 +89,7 @@ impl Words {
         let from = range.start.max((range.end + 1).saturating_sub(self.longest));
         for hit in self.automaton.find_overlapping_iter(&haystack[from..window.end]) {
             let (start, end, word) = (from + hit.start(), from + hit.end(), hit.pattern().as_usize());
-            if end > range.end && (self.words[word].len > SHORT_WORD || stands_alone(haystack, start, end)) {
+            if end > range.end && (self.all[word].len > SHORT_WORD || stands_alone(haystack, start, end)) {
                 words.push(Sighted { start, end, word });
             }
         }

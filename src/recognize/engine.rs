@@ -265,18 +265,21 @@ impl Search<'_, '_> {
         if !bares.may_be_so_long(len) || !has_digit(&self.haystack[start..end]) {
             return;
         }
+        // Most are digests that the text calls so, which is seen faster than that they have the form of a dozen kinds.
+        let is_named = introduced::is_named_otherwise(self.haystack, start);
         self.scratch.candidates.clear();
         for bare in bares.kinds.iter().filter(|bare| (bare.min..=bare.max).contains(&len)) {
-            if self.kinds[bare.kind].needs_context() && self.sought == ContextKinds::Skipped {
+            let needs_context = self.kinds[bare.kind].needs_context();
+            if needs_context && (is_named || self.sought == ContextKinds::Skipped) {
                 continue;
             }
             match self.candidate(bare.kind, start) {
-                Some(hit) if hit.end == end && !self.kinds[hit.kind].needs_context() => self.scratch.hits.push(hit),
+                Some(hit) if hit.end == end && !needs_context => self.scratch.hits.push(hit),
                 Some(hit) if hit.end == end => self.scratch.candidates.push(hit),
                 _ => {}
             }
         }
-        if self.scratch.candidates.is_empty() || introduced::is_named_otherwise(self.haystack, start) {
+        if self.scratch.candidates.is_empty() {
             return;
         }
         let Some(context) = &self.engine.context else { return };

@@ -44,16 +44,16 @@ impl Literals {
         let mut literals = Self { table: Box::new([0; SLOTS]), buckets: BTreeMap::new() };
         for (text, kinds) in starts {
             let uses = kinds.into_iter().map(|kind| Use { kind, before: (0, 0) }).collect();
-            literals.add(Literal { text: text.as_bytes().into(), offset: 0, what: START, uses });
+            literals.add(&Literal { text: text.as_bytes().into(), offset: 0, what: START, uses });
         }
         for (text, uses) in inner {
             let offset = rarest(text.as_bytes());
-            literals.add(Literal { text: text.as_bytes().into(), offset, what: INNER, uses });
+            literals.add(&Literal { text: text.as_bytes().into(), offset, what: INNER, uses });
         }
         literals
     }
 
-    fn add(&mut self, literal: Literal) {
+    fn add(&mut self, literal: &Literal) {
         let slots = match literal.text[literal.offset..] {
             [first, second, third, ..] => vec![slot(three(first, second, third))],
             [first, second] => {
@@ -68,7 +68,7 @@ impl Literals {
         };
         for slot in slots {
             self.table[usize::from(slot)] |= literal.what;
-            let Literal { text, offset, what, uses } = &literal;
+            let Literal { text, offset, what, uses } = literal;
             let literal = Literal { text: text.clone(), uses: uses.clone(), offset: *offset, what: *what };
             self.buckets.entry(slot).or_default().push(literal);
         }

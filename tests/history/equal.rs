@@ -1,11 +1,12 @@
 //! What is found by looking at differences is what is in each object as a whole.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use stanch::scan::git::Options;
+use stanch::scan::git::{Coverage, Options, Selection};
 use stanch::token::encoding::{Alphabet, to_base64};
 
-use crate::repo::{Repo, lines, scan, token};
+use crate::repo::{Repo, found_in_whole_objects, lines, scan, token};
 
 /// A history of files that grow, shrink, move blocks around, and have tokens come, stay, move and go.
 fn busy_history(repo: &Repo) {
@@ -108,6 +109,33 @@ fn a_scan_of_differences_finds_what_whole_objects_have() {
     assert_eq!(repo.scan_all().places(), whole);
     repo.git(&["-c", "pack.packSizeLimit=1m", "repack", "-q", "-a", "-d", "-f", "--max-pack-size=1m"]);
     assert_eq!(repo.scan_all().places(), whole);
+}
+
+/// Of our own repository, or of the one that `STANCH_HISTORY` names: `tests/equal-history` is for that.
+#[test]
+#[expect(clippy::print_stdout, reason = "whoever names a repository wants to know how much was compared")]
+fn the_differences_of_a_real_history_have_what_its_whole_objects_have() {
+    let named = std::env::var_os("STANCH_HISTORY");
+    let path = Path::new(named.as_deref().unwrap_or(env!("CARGO_MANIFEST_DIR").as_ref()));
+    if named.is_none() && !path.join(".git").exists() {
+        println!("the sources are no repository here: nothing to compare");
+        return;
+    }
+    let whole = found_in_whole_objects(path);
+    let scanned = scan(path, &Options { selection: Selection::All, ..Options::default() });
+    let places = scanned.places();
+    let differing: Vec<_> = whole.iter().filter(|one| places.binary_search(one).is_err()).take(5).collect();
+    let added: Vec<_> = places.iter().filter(|one| whole.binary_search(one).is_err()).take(5).collect();
+    assert_eq!(places.len(), whole.len(), "not found: {differing:?}; only found in differences: {added:?}");
+    assert_eq!(places, whole);
+    let Coverage { blobs, detector_bytes, .. } = &scanned.coverage;
+    println!(
+        "{} hits in {} blobs of {} MB are the same; {} MB were looked at for them",
+        whole.len(),
+        blobs.objects,
+        blobs.bytes / 1_000_000,
+        detector_bytes / 1_000_000,
+    );
 }
 
 #[test]

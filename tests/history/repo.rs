@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
@@ -114,28 +114,43 @@ impl Repo {
 
     /// What the detector finds in each object by itself, as git gives it out.
     pub fn found_in_whole_objects(&self) -> Vec<(String, usize, usize, String)> {
-        let bytes = self.git_with(&self.path, &["cat-file", "--batch-all-objects", "--batch"], b"");
-        let scanner = scanner();
-        let detector = Texts::new(&scanner);
-        let mut scratch = detector.scratch();
-        let mut found = Vec::new();
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let line = rest.iter().position(|byte| *byte == b'\n').unwrap();
-            let header = String::from_utf8(rest[..line].to_vec()).unwrap();
-            let [id, kind, size] = header.split(' ').collect::<Vec<_>>()[..] else { panic!("{header}") };
-            let size: usize = size.parse().unwrap();
-            let text = &rest[line + 1..line + 1 + size];
-            if kind != "tree" {
-                detector.scan(text, &mut scratch, &mut |range, _, hit| {
-                    found.push((id.to_owned(), range.start, range.end, what(&hit)));
-                });
-            }
-            rest = &rest[line + 1 + size + 1..];
-        }
-        found.sort();
-        found
+        found_in_whole_objects(&self.path)
     }
+}
+
+/// As the method of a [`Repo`], of any repository; its objects are held one at a time.
+pub fn found_in_whole_objects(path: &Path) -> Vec<(String, usize, usize, String)> {
+    let mut child = Command::new("git")
+        .args(["-c", "safe.directory=*", "cat-file", "--batch-all-objects", "--batch"])
+        .current_dir(path)
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("git is installed");
+    let mut objects = BufReader::new(child.stdout.take().unwrap());
+    let scanner = scanner();
+    let detector = Texts::new(&scanner);
+    let mut scratch = detector.scratch();
+    let mut found = Vec::new();
+    let (mut header, mut text) = (String::new(), Vec::new());
+    while objects.read_line(&mut header).unwrap() > 0 {
+        let [id, kind, size] = header.trim_end().split(' ').collect::<Vec<_>>()[..] else { panic!("{header}") };
+        // With the line break behind it.
+        text.resize(size.parse::<usize>().unwrap() + 1, 0);
+        objects.read_exact(&mut text).unwrap();
+        text.pop();
+        if kind != "tree" {
+            detector.scan(&text, &mut scratch, &mut |range, _, hit| {
+                found.push((id.to_owned(), range.start, range.end, what(&hit)));
+            });
+        }
+        header.clear();
+    }
+    assert!(child.wait().unwrap().success(), "git cat-file");
+    found.sort();
+    found
 }
 
 fn scanner() -> TextScanner {

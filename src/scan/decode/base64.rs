@@ -246,7 +246,7 @@ mod tests {
     fn pieces(text: &[u8]) -> Vec<(Encoding, Vec<u8>)> {
         let mut all = Vec::new();
         decode(text, &recognize::runs(text), &mut Decoded::default(), &mut |encoding, decoded| {
-            all.push((encoding, decoded.bytes().to_vec()))
+            all.push((encoding, decoded.bytes().to_vec()));
         });
         all
     }

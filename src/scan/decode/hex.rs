@@ -11,18 +11,19 @@ pub fn read(
     decoded: &mut Decoded,
     found: &mut dyn FnMut(Encoding, &mut Decoded),
 ) {
-    let mut at = 0;
-    while let Some(byte) = run.get(at + 2 * MIN_TEXT - 1) {
+    // Nothing before `done` is read again; `at` is where the next stretch may begin that was not tested.
+    let (mut at, mut done) = (0, 0);
+    while at + 2 * MIN_TEXT <= run.len() {
         let probe = at + 2 * MIN_TEXT - 1;
-        if !byte.is_ascii_hexdigit() {
-            at = probe + 1;
+        at = probe + 1;
+        if !may_be_text_at(run, probe) {
             continue;
         }
-        let before = run[at..probe].iter().rposition(|byte| !byte.is_ascii_hexdigit());
-        let start = before.map_or(at, |found| at + found + 1);
+        let before = run[done..probe].iter().rposition(|byte| !byte.is_ascii_hexdigit());
+        let start = before.map_or(done, |found| done + found + 1);
         let after = run[probe + 1..].iter().position(|byte| !byte.is_ascii_hexdigit());
         let end = after.map_or(run.len(), |len| probe + 1 + len);
-        at = end + 1;
+        (at, done) = (end + 1, end + 1);
         for alignment in 0..2 {
             let digits = &run[start + alignment..end];
             if shows_text(digits) {
@@ -31,6 +32,17 @@ pub fn read(
             }
         }
     }
+}
+
+/// Whether the digits around a place may be text. Of the shortest text that has the place in it, half or more is before
+/// it or behind it: there every other digit is a high one of visible ASCII. A digest fails after a few.
+fn may_be_text_at(run: &[u8], place: usize) -> bool {
+    const HALF: usize = MIN_TEXT / 2 - 1;
+    let is_high = |at: Option<usize>| at.and_then(|at| run.get(at)).is_some_and(|digit| matches!(digit, b'2'..=b'7'));
+    (0..2).any(|odd| {
+        (0..HALF).all(|pair| is_high(place.checked_sub(odd + 2 * pair)))
+            || (0..HALF).all(|pair| is_high(Some(place + odd + 2 * pair)))
+    })
 }
 
 fn shows_text(digits: &[u8]) -> bool {
@@ -71,6 +83,8 @@ pub fn value(digit: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn decoded(text: &str) -> Vec<String> {
@@ -99,5 +113,15 @@ mod tests {
     #[test]
     fn a_hash_is_left_alone() {
         assert!(decoded("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_missed_wherever_it_stands(
+            lead in "[0-9a-f]{0,90}", text in "[ -~]{20,60}", tail in "[0-9a-f]{0,50}", apart in "[g ]?",
+        ) {
+            let all = decoded(&format!("{lead}{apart}{}{tail}", hex(&text)));
+            prop_assert!(all.iter().any(|one| one.contains(&text)), "{all:?}");
+        }
     }
 }

@@ -111,14 +111,20 @@ async fn settle(session: &mut Session, work: &mut SettleWork) -> Result<(Settled
         share(&mut events, &incident, other, work.now);
         settled = Settled::Shared;
     }
-    let mut trips = Vec::new();
     let actor = events.first().map_or_else(|| Actor::Worker(String::new()), |event| event.actor.clone());
     let held_before = brake::held_before(session, &work.before).await?;
     if let (State::Live, Some(reason)) = (&incident.state, held_before.clone()) {
         incident.hold(reason)?;
         settled = Settled::Held;
-    } else if incident.state == State::Live && work.before.state == State::Open {
-        let admission = brake::admit(session, &work.brake, &mut [&mut incident], &actor, work.now).await?;
+    }
+    incident_row::update(session, &mut incident).await?;
+    follow_up(session, work.job_id, work.lease, &incident, work.settlement.next_due_at, work.now).await?;
+    moves::finish(session, &incident, work.purge_at).await?;
+    // The brake's lock after the incident's and its job's, as in a delivery: taken in two orders they would deadlock.
+    let mut trips = Vec::new();
+    if incident.state == State::Live && work.before.state == State::Open {
+        let live = vec![&mut incident];
+        let admission = brake::admit_stored(session, &work.brake, live, &actor, work.now).await?;
         if !admission.held.is_empty() {
             settled = Settled::Held;
         }
@@ -128,9 +134,6 @@ async fn settle(session: &mut Session, work: &mut SettleWork) -> Result<(Settled
     if held_before.is_some() && matches!(incident.state, State::Settled(_)) {
         events.extend(brake::let_go(session, &[incident.id], &actor, work.now).await?);
     }
-    incident_row::update(session, &mut incident).await?;
-    follow_up(session, work.job_id, work.lease, &incident, work.settlement.next_due_at, work.now).await?;
-    moves::finish(session, &incident, work.purge_at).await?;
     audit::insert(session, &events).await?;
     Ok((settled, trips))
 }

@@ -77,3 +77,34 @@ on_both_databases! {
         assert_eq!(db.number("SELECT count(*) FROM jobs").await, 0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_a_token_live_takes_the_brakes_lock_after_the_incidents() {
+    use sqlx::Connection as _;
+    let db = crate::db::TestDb::postgres().await;
+    let store = db.open().await;
+    let now = db.clock.now();
+    opened(&store, delivery(&["a"], now)).await;
+    let claimed = claim_one(&store).await;
+    // A delivery that names the same token, between its two locks.
+    let mut other = sqlx::PgConnection::connect(&db.url()).await.expect("the server answers");
+    let incident = "BEGIN; SELECT id FROM incidents FOR NO KEY UPDATE";
+    sqlx::raw_sql(incident).execute(&mut other).await.expect("locked");
+    let settling = {
+        let store = store.clone();
+        tokio::spawn(async move { store.settle(&claimed, found_live(&claimed, now, issued("t1", None))).await })
+    };
+    let waits = "SELECT count(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for tries in 0.. {
+        if db.number(waits).await == 1 {
+            break;
+        }
+        assert!(tries < 500, "it never waits for the incident");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let brake = "SELECT scope FROM brakes WHERE scope = 'all' FOR NO KEY UPDATE NOWAIT";
+    sqlx::raw_sql(brake).execute(&mut other).await.expect("nobody who waits for an incident holds the brake's lock");
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.expect("the locks are free");
+    settling.await.expect("no panic").expect("settled");
+}

@@ -30,6 +30,7 @@ mod issuer_health;
 mod jobs;
 mod keys;
 mod ledger;
+mod lent;
 mod live;
 mod migrations;
 mod moves;

@@ -7,7 +7,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection, PgConnection, Postgres};
 use tokio::task::JoinHandle;
@@ -15,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::audit_key::SharedAuditKey;
+use super::lent::Lent;
 use super::pool::{ACQUIRE_WITHIN, Body};
 use super::sql::{Link, Session};
 use super::wake::Wake;
@@ -37,13 +37,15 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// messages share.
 const TELL_EVERY: Duration = Duration::from_millis(20);
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// After this long without a message it is asked whether anybody is still there.
+const SILENT_FOR: Duration = Duration::from_secs(30);
 const CHANNEL: &str = "stanch_work";
 const OLDEST_VERSION: i64 = 130_000;
 
 #[derive(Clone)]
 pub(super) struct PostgresPool {
     pool: sqlx::Pool<Postgres>,
-    /// Connections for messages alone, so that a busy pool delays none.
+    /// A connection for messages alone, so that a busy pool delays none.
     messages: sqlx::Pool<Postgres>,
     wake: Arc<Wake>,
     audit: SharedAuditKey,
@@ -78,11 +80,11 @@ pub(super) async fn open(
             Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
         })
         .connect_lazy_with(options.clone());
-    let messages = PgPoolOptions::new().max_connections(2).acquire_timeout(CONNECT_WITHIN).connect_lazy_with(options);
+    let messages = one(&options);
     // Our own messages come back to us; this name tells them apart.
     let name: Arc<str> = LeaseToken::generate(crate::clock::Timestamp::EPOCH).to_string().into();
     let tasks = Arc::new(Tasks([
-        tokio::spawn(listen(messages.clone(), Arc::clone(&wake), Arc::clone(&name))),
+        tokio::spawn(listen(options, Arc::clone(&wake), Arc::clone(&name))),
         tokio::spawn(tell(messages.clone(), Arc::clone(&wake), name)),
     ]));
     Ok(PostgresPool { pool, messages, wake, audit, tasks })
@@ -129,8 +131,8 @@ impl PostgresPool {
         Arc::clone(&self.audit)
     }
 
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
-        self.pool.acquire().await.map_err(Error::unavailable)
+    pub(super) async fn acquire(&self) -> Result<Lent, Error> {
+        Lent::from(&self.pool).await.map_err(Error::unavailable)
     }
 
     pub(super) async fn write<D, T>(&self, data: D, body: Body<D, T>) -> Result<T, Error>
@@ -158,19 +160,20 @@ impl PostgresPool {
     }
 
     async fn once<D: Send, T>(&self, data: &mut D, body: Body<D, T>) -> Result<T, Error> {
-        let transaction = self.pool.begin().await.map_err(Error::unavailable)?;
-        let mut session = Session::new(Link::PostgresWriter(transaction), self.audit());
+        let mut connection = self.acquire().await?;
+        connection.begin().await.map_err(Error::unavailable)?;
+        let mut session = Session::new(Link::PostgresWriter(connection), self.audit());
         let result = body(&mut session, data).await;
         let work_due = session.take_work_due();
-        let Link::PostgresWriter(transaction) = session.into_link() else {
+        let Link::PostgresWriter(mut connection) = session.into_link() else {
             return Err(Error::unavailable("the transaction lost its connection"));
         };
         if result.is_ok() {
-            transaction.commit().await.map_err(Error::unavailable)?;
+            connection.commit().await.map_err(Error::unavailable)?;
             if work_due {
                 self.wake.work_due();
             }
-        } else if let Err(error) = transaction.rollback().await {
+        } else if let Err(error) = connection.roll_back().await {
             // The connection is broken; the server undoes what it began.
             debug!(error = &error as &dyn std::error::Error, "could not roll back");
         }
@@ -184,9 +187,14 @@ impl PostgresPool {
     }
 }
 
-async fn listen(pool: sqlx::Pool<Postgres>, wake: Arc<Wake>, own_name: Arc<str>) {
-    while !pool.is_closed() {
-        if let Err(error) = listen_until_broken(&pool, &wake, &own_name).await {
+/// A pool of one connection.
+fn one(options: &PgConnectOptions) -> sqlx::Pool<Postgres> {
+    PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_WITHIN).connect_lazy_with(options.clone())
+}
+
+async fn listen(options: PgConnectOptions, wake: Arc<Wake>, own_name: Arc<str>) {
+    loop {
+        if let Err(error) = listen_until_broken(&options, &wake, &own_name).await {
             warn!(
                 error = &error as &dyn std::error::Error,
                 "cannot hear of work that other machines store; looking at the queue goes on"
@@ -196,11 +204,18 @@ async fn listen(pool: sqlx::Pool<Postgres>, wake: Arc<Wake>, own_name: Arc<str>)
     }
 }
 
-async fn listen_until_broken(pool: &sqlx::Pool<Postgres>, wake: &Wake, own_name: &str) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
+async fn listen_until_broken(options: &PgConnectOptions, wake: &Wake, own_name: &str) -> Result<(), sqlx::Error> {
+    // A pool for this connection alone: the listener gives none back that has vanished.
+    let mut listener = PgListener::connect_with(&one(options)).await?;
     listener.listen(CHANNEL).await?;
     loop {
-        match listener.try_recv().await? {
+        let Ok(heard) = timeout(SILENT_FOR, listener.try_recv()).await else {
+            // Whoever only listens does not notice that nobody is there any more, and a firewall forgets the silent.
+            let there = sqlx::query("-- postgres.still_there\nSELECT 1").execute(&mut listener);
+            timeout(CONNECT_WITHIN, there).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            continue;
+        };
+        match heard? {
             Some(message) if message.payload() == own_name => {}
             // `None`: the connection was lost and made again; what was said meanwhile is unknown.
             Some(_) | None => wake.heard(),
@@ -211,9 +226,13 @@ async fn listen_until_broken(pool: &sqlx::Pool<Postgres>, wake: &Wake, own_name:
 async fn tell(pool: sqlx::Pool<Postgres>, wake: Arc<Wake>, own_name: Arc<str>) {
     loop {
         wake.to_be_told().await;
-        let told = sqlx::query("-- postgres.tell\nSELECT pg_notify($1, $2)").bind(CHANNEL).bind(&*own_name);
-        if let Err(error) = told.execute(&pool).await {
-            debug!(error = &error as &dyn std::error::Error, "could not tell other machines of new work");
+        let told = timeout(CONNECT_WITHIN, async {
+            let mut connection = Lent::from(&pool).await?;
+            let told = sqlx::query("-- postgres.tell\nSELECT pg_notify($1, $2)").bind(CHANNEL).bind(&*own_name);
+            told.execute(&mut *connection).await
+        });
+        if !matches!(told.await, Ok(Ok(_))) {
+            debug!("could not tell other machines of new work");
         }
         sleep(TELL_EVERY).await;
     }

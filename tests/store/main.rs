@@ -23,6 +23,7 @@ mod secrets;
 mod settle;
 mod sweep;
 mod tokens;
+mod vanished;
 
 /// Makes two tests of each: one on SQLite, one on PostgreSQL.
 macro_rules! on_both_databases {

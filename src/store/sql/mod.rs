@@ -8,6 +8,8 @@ mod row;
 mod statement;
 mod value;
 
+use std::time::Duration;
+
 use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::{Database, PgConnection, Postgres, Sqlite, SqliteConnection, Type};
@@ -19,6 +21,7 @@ pub(super) use value::{Value, binds, hex};
 
 use super::Error;
 use super::audit_key::{AuditKey, SharedAuditKey};
+use super::lent::Lent;
 use statement::{CHUNKS, Dialect, rendered};
 
 /// A connection on which statements are run: one that only reads, or a transaction that writes.
@@ -31,8 +34,8 @@ pub(super) struct Session {
 }
 
 pub(super) enum Link {
-    PostgresReader(PoolConnection<Postgres>),
-    PostgresWriter(sqlx::Transaction<'static, Postgres>),
+    PostgresReader(Lent),
+    PostgresWriter(Lent),
     SqliteReader(PoolConnection<Sqlite>),
     SqliteWriter(SqliteConnection),
 }
@@ -57,11 +60,11 @@ impl Session {
         match self.target() {
             Target::Postgres(connection) => {
                 let query = sqlx::query::<Postgres>(statement.for_dialect(Dialect::Postgres));
-                fetched(bind(query, binds).fetch_all(connection).await, Row::Postgres)
+                fetched(answered(bind(query, binds).fetch_all(connection)).await, Row::Postgres)
             }
             Target::Sqlite(connection) => {
                 let query = sqlx::query::<Sqlite>(statement.for_dialect(Dialect::Sqlite));
-                fetched(bind(query, binds).fetch_all(connection).await, Row::Sqlite)
+                fetched(bind(query, binds).fetch_all(connection).await.map_err(Error::unavailable), Row::Sqlite)
             }
         }
     }
@@ -77,11 +80,11 @@ impl Session {
         match self.target() {
             Target::Postgres(connection) => {
                 let query = sqlx::query::<Postgres>(rendered(&text, Dialect::Postgres));
-                fetched(bind(query, binds).fetch_all(connection).await, Row::Postgres)
+                fetched(answered(bind(query, binds).fetch_all(connection)).await, Row::Postgres)
             }
             Target::Sqlite(connection) => {
                 let query = sqlx::query::<Sqlite>(rendered(&text, Dialect::Sqlite));
-                fetched(bind(query, binds).fetch_all(connection).await, Row::Sqlite)
+                fetched(bind(query, binds).fetch_all(connection).await.map_err(Error::unavailable), Row::Sqlite)
             }
         }
     }
@@ -91,7 +94,7 @@ impl Session {
         match self.target() {
             Target::Postgres(connection) => {
                 let query = sqlx::query::<Postgres>(statement.for_dialect(Dialect::Postgres));
-                Ok(bind(query, binds).execute(connection).await.map_err(Error::unavailable)?.rows_affected())
+                Ok(answered(bind(query, binds).execute(connection)).await?.rows_affected())
             }
             Target::Sqlite(connection) => {
                 let query = sqlx::query::<Sqlite>(statement.for_dialect(Dialect::Sqlite));
@@ -112,11 +115,11 @@ impl Session {
             returned.append(&mut match self.target() {
                 Target::Postgres(connection) => {
                     let query = sqlx::query::<Postgres>(bulk.for_dialect(Dialect::Postgres, chunk));
-                    fetched(bind(query, binds).fetch_all(connection).await, Row::Postgres)?
+                    fetched(answered(bind(query, binds).fetch_all(connection)).await, Row::Postgres)?
                 }
                 Target::Sqlite(connection) => {
                     let query = sqlx::query::<Sqlite>(bulk.for_dialect(Dialect::Sqlite, chunk));
-                    fetched(bind(query, binds).fetch_all(connection).await, Row::Sqlite)?
+                    fetched(bind(query, binds).fetch_all(connection).await.map_err(Error::unavailable), Row::Sqlite)?
                 }
             });
         }
@@ -146,8 +149,7 @@ impl Session {
 
     fn target(&mut self) -> Target<'_> {
         match &mut self.link {
-            Link::PostgresReader(connection) => Target::Postgres(connection),
-            Link::PostgresWriter(transaction) => Target::Postgres(transaction),
+            Link::PostgresReader(connection) | Link::PostgresWriter(connection) => Target::Postgres(connection),
             Link::SqliteReader(connection) => Target::Sqlite(connection),
             Link::SqliteWriter(connection) => Target::Sqlite(connection),
         }
@@ -170,6 +172,14 @@ where
     })
 }
 
-fn fetched<R>(rows: Result<Vec<R>, sqlx::Error>, wrap: fn(R) -> Row) -> Result<Vec<Row>, Error> {
-    Ok(rows.map_err(Error::unavailable)?.into_iter().map(wrap).collect())
+/// Longest wait for a server's answer: longer than it lets a statement run. Whoever only reads has no other limit, and a
+/// server that silently vanished answers nothing.
+const ANSWER_WITHIN: Duration = Duration::from_secs(12);
+
+async fn answered<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    tokio::time::timeout(ANSWER_WITHIN, answer).await.map_err(Error::unavailable)?.map_err(Error::unavailable)
+}
+
+fn fetched<R>(rows: Result<Vec<R>, Error>, wrap: fn(R) -> Row) -> Result<Vec<Row>, Error> {
+    Ok(rows?.into_iter().map(wrap).collect())
 }

@@ -2,13 +2,17 @@
 //!
 //! A wake-up is a hint and polling is the truth: a missed notification costs at most one poll interval.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use metrics::{counter, histogram};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -90,6 +94,7 @@ impl Worker {
     pub async fn run_due(self: &Arc<Self>) -> Result<usize, Error> {
         let mut done = 0;
         loop {
+            let asked_at = Instant::now();
             let claimed = self.claim(CLAIM_LIMIT, &[]).await?;
             if claimed.is_empty() {
                 return Ok(done);
@@ -97,7 +102,7 @@ impl Worker {
             done += claimed.len();
             let mut steps = JoinSet::new();
             for job in claimed {
-                steps.spawn(Arc::clone(self).do_job(job, None));
+                steps.spawn(Arc::clone(self).do_job(job, asked_at, None));
             }
             steps.join_all().await;
         }
@@ -117,13 +122,14 @@ impl Worker {
                 Ok(0) => (room, &[Step::Notify]),
                 mail_room => (room.min(mail_room.unwrap_or(room)), &[]),
             };
+            let asked_at = Instant::now();
             match self.claim(limit, without).await {
                 Ok(claimed) if claimed.is_empty() => return Some(self.until_next_due().await),
                 Ok(claimed) => {
                     for job in claimed {
                         let mails = (job.step == Step::Notify).then(|| Arc::clone(&self.mailing));
                         let permit = mails.and_then(|mailing| mailing.try_acquire_owned().ok());
-                        steps.spawn(Arc::clone(self).do_job(job, permit));
+                        steps.spawn(Arc::clone(self).do_job(job, asked_at, permit));
                     }
                 }
                 Err(error) => {
@@ -166,12 +172,12 @@ impl Worker {
         }
     }
 
-    async fn do_job(self: Arc<Self>, claimed: Claimed, _mails: Option<OwnedSemaphorePermit>) {
+    async fn do_job(self: Arc<Self>, claimed: Claimed, asked_at: Instant, _mails: Option<OwnedSemaphorePermit>) {
         let (job_id, step, started) = (claimed.job_id, claimed.step, self.clock.now());
-        let lost = self.leases.hold(&claimed);
+        let lost = self.leases.hold(job_id, claimed.lease, asked_at);
         let outcome = tokio::select! {
             () = lost.cancelled() => Err(StepError::LeaseLost),
-            outcome = self.attempt(&claimed) => outcome,
+            outcome = caught(self.attempt(&claimed)) => outcome,
         };
         let word = match self.conclude(&claimed, outcome).await {
             Ok(word) => word,
@@ -189,7 +195,7 @@ impl Worker {
                 "not_stored"
             }
         };
-        self.leases.drop_hold(job_id);
+        self.leases.drop_hold(job_id, claimed.lease);
         gauges::tried(step, word, started, self.clock.now());
     }
 
@@ -231,6 +237,15 @@ impl Worker {
                 Ok("done")
             }
             Err(StepError::LeaseLost) => Err(Error::LeaseLost),
+            Err(StepError::Panicked) => {
+                error!(
+                    job.id = %claimed.job_id, incident.id = %claimed.incident.id,
+                    "step {} of incident {} panicked, which is a mistake in stanch",
+                    claimed.step, claimed.incident.id
+                );
+                // As if its worker had died: the lease runs out, and who dies over it too often is set aside.
+                Ok("panicked")
+            }
             Err(StepError::Retry { why, after, attempt }) => {
                 let pause = after.unwrap_or_else(|| self.backoff.pause(claimed.tries, self.settings.backoff_cap));
                 debug!(
@@ -274,17 +289,22 @@ impl Worker {
                 () = stop.cancelled() => return,
                 () = sleep(every) => {}
             }
-            let held = self.leases.all();
+            let (held, asked_at) = (self.leases.all(), Instant::now());
             if held.is_empty() {
                 continue;
             }
-            match self.store.renew(&held, self.settings.lease_for).await {
-                Ok(lost) => self.leases.lose(&lost),
-                Err(error) => warn!(
+            match timeout(2 * every, self.store.renew(&held, self.settings.lease_for)).await {
+                Ok(Ok(lost)) => self.leases.renewed(&held, &lost, asked_at),
+                Ok(Err(error)) => warn!(
                     error = &error as &dyn std::error::Error,
                     "leases of {} jobs could not be renewed: {error}",
                     held.len()
                 ),
+                Err(_) => warn!("leases of {} jobs were not renewed in time", held.len()),
+            }
+            let expired = self.leases.expire(self.settings.lease_for, Instant::now());
+            if expired > 0 {
+                warn!("{expired} leases ran out before they could be renewed, and their steps were stopped");
             }
         }
     }
@@ -386,6 +406,15 @@ impl Worker {
             histogram!(metric::TIME_TO_NOTIFY_SECONDS).record(now.since(item.incident.received_at).as_secs_f64());
         }
     }
+}
+
+/// A step that panics must not take its lease with it: in the book of leases it would be renewed for ever.
+async fn caught(step: impl Future<Output = Result<Done, StepError>>) -> Result<Done, StepError> {
+    let mut step = pin!(step);
+    poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(context))).unwrap_or(Poll::Ready(Err(StepError::Panicked)))
+    })
+    .await
 }
 
 /// The span that the whole service exists to keep short.

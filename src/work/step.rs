@@ -26,6 +26,9 @@ pub enum StepError {
     /// The lease was lost: somebody else does the step, our result is dropped.
     #[error("the lease was lost")]
     LeaseLost,
+    /// The step panicked: nothing is known of what it did.
+    #[error("the step panicked")]
+    Panicked,
     /// Try again; `after` overrides the back-off.
     #[error("{why}")]
     Retry { why: String, after: Option<Duration>, attempt: Attempt },
@@ -58,6 +61,16 @@ impl StepError {
                 Self::Retry { why, after: Some(retry_after), attempt: Attempt::Uncounted }
             }
         }
+    }
+}
+
+impl StepError {
+    /// The same, as a try that counts: it may have had its effect.
+    pub fn counted(mut self) -> Self {
+        if let Self::Retry { attempt, .. } = &mut self {
+            *attempt = Attempt::Counted;
+        }
+        self
     }
 }
 

@@ -24,6 +24,7 @@ mod settle;
 mod sweep;
 mod tokens;
 mod vanished;
+mod working;
 
 /// Makes two tests of each: one on SQLite, one on PostgreSQL.
 macro_rules! on_both_databases {

@@ -21,7 +21,7 @@ pub(super) fn revoked(issuer: &IssuerName, revocation: &Revocation, took: Durati
         Revocation::AlreadyDead => "already_dead",
         Revocation::Confirmed => "confirmed",
         Revocation::NotOurs => "not_ours",
-        Revocation::Unknown(unknown) => unknown_word(unknown),
+        Revocation::Unconfirmed(unknown) | Revocation::Unknown(unknown) => unknown_word(unknown),
     };
     counter!(REVOCATIONS_TOTAL, "issuer" => issuer.to_string(), "outcome" => outcome).increment(1);
     request(issuer, "revoke", outcome, took);

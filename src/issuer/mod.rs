@@ -43,6 +43,9 @@ pub enum Revocation {
     Confirmed,
     /// The issuer says it never issued the token.
     NotOurs,
+    /// The issuer said that it killed the token, and did not answer when it was asked again. To be tried again; if the
+    /// token is dead by then, it died by us.
+    Unconfirmed(Unknown),
     /// No answer, or an answer that its own read-back contradicts. To be tried again.
     Unknown(Unknown),
 }

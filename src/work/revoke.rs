@@ -37,6 +37,10 @@ pub async fn revoke(worker: &Worker, claimed: &Claimed) -> Result<Done, StepErro
         // must hear of it.
         Revocation::AlreadyDead | Revocation::NotOurs if tried_before(claimed) => incident.revoked(now)?,
         Revocation::AlreadyDead | Revocation::NotOurs => incident.found_dead()?,
+        // It may be dead by now, and then by us: the next try must know that it is not the first.
+        Revocation::Unconfirmed(unknown) => {
+            return Err(StepError::from_unknown(unknown, claimed.tries, issuer.locality()).counted());
+        }
         Revocation::Unknown(unknown) => return Err(StepError::from_unknown(unknown, claimed.tries, issuer.locality())),
     }
     let kind = if incident.revoked_at.is_some() { EventKind::Revoked } else { EventKind::Verified };

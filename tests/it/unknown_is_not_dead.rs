@@ -33,6 +33,8 @@ on_both_databases! {
     an_issuer_that_lies_about_revoking_is_shown_to_a_person: an_issuer_that_lies_about_revoking_is_shown_to_a_person();
     a_revocation_that_was_not_confirmed_is_still_told_to_its_owner:
         a_revocation_that_was_not_confirmed_is_still_told_to_its_owner();
+    a_revocation_whose_read_back_must_wait_is_still_told_to_its_owner:
+        a_revocation_whose_read_back_must_wait_is_still_told_to_its_owner();
 }
 
 /// An installation whose issuer elsewhere has issued `count` tokens to Grace, and the records that leak them.
@@ -180,6 +182,23 @@ async fn a_revocation_that_was_not_confirmed_is_still_told_to_its_owner(kind: Ki
     assert_eq!(world.incidents()[0]["note"], "revoked", "our call killed it, though a later one confirmed it");
     assert_one_mail_each(&world, &[GRACE]);
     assert_eq!(world.left().await, (0, 0), "jobs and secrets that are left");
+    process.stop().await;
+}
+
+/// The issuer kills the token and says so, and then it asks for a pause instead of an answer to the question whether it
+/// is dead. To the next revocation it says that there is nothing to kill.
+async fn a_revocation_whose_read_back_must_wait_is_still_told_to_its_owner(kind: Kind) {
+    let (world, records) = given(kind, 1).await;
+    world.issuer.behave(Mood::AsksToWaitOnceDead("1".into()));
+    let process = world.serve();
+    assert_eq!(world.deliver(process.addr(), &records).await.expect("an answer").status, 200);
+    asked_in_vain(&world, &process, "revoke", "slow down (429)").await;
+    assert!(!world.issuer.is_live(&acme_token(1)), "it is dead, and that is not confirmed");
+    assert!(world.mails().is_empty());
+    world.issuer.behave(Mood::Answers);
+    world.settle(&process, 1).await;
+    assert_eq!(world.incidents()[0]["note"], "revoked", "our call killed it");
+    assert_one_mail_each(&world, &[GRACE]);
     process.stop().await;
 }
 

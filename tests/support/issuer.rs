@@ -32,6 +32,8 @@ pub enum Mood {
     Answers,
     /// 429 with this `Retry-After`.
     AsksToWait(String),
+    /// 429 with this `Retry-After` to whoever asks about a token that is dead.
+    AsksToWaitOnceDead(String),
     /// One byte of its answer at a time, for ever.
     Drips,
     /// Fails in turn by a status, a redirect, a refusal and nonsense, and quotes the question in headers and body.
@@ -288,6 +290,7 @@ async fn misbehave(State(shared): State<Arc<Shared>>, request: Request, next: Ne
         Mood::ShowsAPage(status) => (status, [(header::CONTENT_TYPE, "text/html")], "<h1>Welcome</h1>").into_response(),
         Mood::StaysSilent => std::future::pending().await,
         Mood::Answers
+        | Mood::AsksToWaitOnceDead(_)
         | Mood::FailsAfterRevoking
         | Mood::LiesAboutRevoking
         | Mood::NamesAnotherToken
@@ -324,6 +327,9 @@ async fn verify(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> R
     let Some(known) = lock(&shared.tokens).get(token).cloned() else {
         return (StatusCode::NOT_FOUND, Json(json!({"error": "unknown token"}))).into_response();
     };
+    if let (Mood::AsksToWaitOnceDead(wait), false) = (shared.mood(), known.live) {
+        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, wait)]).into_response();
+    }
     let status = if known.live { StatusCode::OK } else { StatusCode::GONE };
     let another = shared.mood() == Mood::NamesAnotherToken && !known.live;
     let answer = json!({

@@ -134,7 +134,7 @@ impl Guard {
         metrics::revoked(self.name(), &revocation, self.clock.now().since(started_at));
         leave.settle(match &revocation {
             Revocation::AlreadyDead | Revocation::Confirmed | Revocation::NotOurs => Sign::Answered,
-            Revocation::Unknown(unknown) => Sign::of(unknown),
+            Revocation::Unconfirmed(unknown) | Revocation::Unknown(unknown) => Sign::of(unknown),
         });
         revocation
     }

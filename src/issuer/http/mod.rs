@@ -132,7 +132,8 @@ impl HttpIssuer {
             (Verdict::Live(_), Heard::Gone) => {
                 Err(Unknown::Contradictory { why: "says there is nothing to revoke but the token still lives".into() })
             }
-            (Verdict::Unknown(unknown), _) => Err(unknown),
+            (Verdict::Unknown(unknown), Heard::Done) => Ok(Revocation::Unconfirmed(unknown)),
+            (Verdict::Unknown(unknown), Heard::Gone) => Err(unknown),
             (Verdict::Dead(_) | Verdict::Forged(_) | Verdict::NotOurs, Heard::Done) => Ok(Revocation::Confirmed),
             (Verdict::Dead(_), Heard::Gone) => Ok(Revocation::AlreadyDead),
             // It was found live before: whoever does not know it any more has removed it since.

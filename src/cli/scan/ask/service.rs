@@ -155,7 +155,9 @@ fn revoked(id: &FindingId, issuer: &IssuerName, done: &Revocation) -> scan::Revo
         Revocation::AlreadyDead => (scan::Revocation::AlreadyDead, String::new()),
         Revocation::Confirmed => (scan::Revocation::Confirmed, String::new()),
         Revocation::NotOurs => (scan::Revocation::NotOurs, String::new()),
-        Revocation::Unknown(unknown) => (scan::Revocation::Unknown, format!(": {}", inert(unknown.why(), 200))),
+        Revocation::Unconfirmed(unknown) | Revocation::Unknown(unknown) => {
+            (scan::Revocation::Unknown, format!(": {}", inert(unknown.why(), 200)))
+        }
     };
     out::talk(format!("{id}: {} at {issuer}{why}", done.words()));
     done

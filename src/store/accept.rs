@@ -28,6 +28,10 @@ pub(super) struct AcceptWork {
     pub purge_at: Timestamp,
 }
 
+/// How long a body that comes again is the delivery that it was. Later it is a new one: what was dead, never issued or of
+/// no known kind then may be a live token now, and its reporter can say so in no other words.
+const SAME_FOR: Duration = Duration::from_hours(24);
+
 /// How long a closed incident's verdict of dead or not ours is believed. An issuer may learn late of its own token.
 const ASK_AGAIN_AFTER: Duration = Duration::from_hours(1);
 
@@ -36,6 +40,16 @@ static INSERT: Statement = Statement::new(
      INSERT INTO deliveries (id, origin, key_id, body_sha256, received_at, reports)
      VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (origin, body_sha256) DO NOTHING",
+);
+
+// Its hash stays readable, and is no longer in the way of the delivery that comes after it.
+static OUTLIVED: Statement = Statement::new(
+    "-- deliveries.outlived
+     UPDATE deliveries
+     SET body_sha256 = body_sha256 || ' ' || id
+     WHERE origin = $1
+       AND body_sha256 = $2
+       AND received_at <= $3",
 );
 
 static FIND: Statement = Statement::new(
@@ -94,7 +108,9 @@ enum Effect {
 
 pub(super) async fn accept(session: &mut Session, work: &mut AcceptWork) -> Result<(Accepted, Vec<Trip>), Error> {
     let delivery = &work.delivery;
-    if !insert_delivery(session, delivery).await? {
+    let is_new = insert_delivery(session, delivery).await?
+        || (outlived(session, delivery).await? && insert_delivery(session, delivery).await?);
+    if !is_new {
         return Ok((replay(session, delivery).await?, Vec::new()));
     }
     let (mut touched, of_token) = touch(session, work).await?;
@@ -137,6 +153,13 @@ async fn insert_delivery(session: &mut Session, delivery: &NewDelivery) -> Resul
         delivery.reports.len().into(),
     ];
     Ok(session.run(&INSERT, binds).await? == 1)
+}
+
+/// Whether the delivery with the same body is so old that this one is another.
+async fn outlived(session: &mut Session, delivery: &NewDelivery) -> Result<bool, Error> {
+    let since = delivery.received_at.minus(SAME_FOR);
+    let binds = vec![delivery.origin.as_str().into(), Value::hex(&delivery.body_sha256), since.into()];
+    Ok(session.run(&OUTLIVED, binds).await? > 0)
 }
 
 async fn replay(session: &mut Session, delivery: &NewDelivery) -> Result<Accepted, Error> {

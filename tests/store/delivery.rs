@@ -42,6 +42,29 @@ on_both_databases! {
         assert_eq!(db.number("SELECT CAST(sum(reports) AS BIGINT) FROM occurrences").await, 2);
     }
 
+    async fn the_same_body_a_day_later_is_a_new_delivery(db) {
+        let store = db.open().await;
+        let first = judged(&["a"], &Verdict::NotOurs, db.clock.now());
+        let body = first.body_sha256;
+        let incidents = opened(&store, first).await;
+        let again = async |after: Duration| {
+            db.clock.advance(after);
+            let mut again = delivery(&["a"], db.clock.now());
+            again.body_sha256 = body;
+            store.accept(again).await.expect("accepted")
+        };
+        let same = again(Duration::from_millis(86_399_999)).await;
+        assert!(matches!(same, Accepted::Replayed { .. }), "{same:?}");
+        assert!(claim(&store, 1).await.is_empty());
+        let new = again(Duration::from_millis(1)).await;
+        assert!(matches!(new, Accepted::Stored { .. }), "{new:?}");
+        assert_eq!(claim_one(&store).await.incident.id, incidents[0], "its issuer is asked again");
+        let same = again(Duration::from_hours(1)).await;
+        assert!(matches!(same, Accepted::Replayed { .. }), "of the newer delivery: {same:?}");
+        assert_eq!(db.number("SELECT count(*) FROM deliveries").await, 2);
+        assert_eq!(db.number("SELECT count(*) FROM incidents").await, 1);
+    }
+
     async fn one_token_is_one_incident_however_often_it_is_reported(db) {
         let store = db.open().await;
         let now = db.clock.now();

@@ -3,10 +3,12 @@
 //! No redirect is followed, no proxy of the environment used, nothing decompressed; the whole exchange has one time
 //! limit and the answer one size limit. The answer is data from outside: it is parsed by [`KeyList::parse`] alone.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use reqwest::{Client, StatusCode, redirect};
+use sha2::{Digest as _, Sha256};
 
 use super::key_list::{KeyList, NotAKeyList};
 use super::origin::KeyEndpoint;
@@ -105,6 +107,14 @@ impl KeyFetcher {
             None => None,
         };
         Ok(Self { client, endpoint, authorization })
+    }
+
+    /// Names the endpoint without repeating its address, which may hold a credential.
+    pub fn source(&self) -> String {
+        Sha256::digest(self.endpoint.url.as_str()).iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     pub fn timeout(&self) -> Duration {

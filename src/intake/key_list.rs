@@ -104,8 +104,8 @@ impl KeyList {
         self.keys.len()
     }
 
-    /// As it is stored.
-    pub fn to_stored(&self) -> store::KeyList {
+    /// As it is stored; `source` is where it was fetched.
+    pub fn to_stored(&self, source: &str) -> store::KeyList {
         let keys = self.keys.iter().map(|(id, listed)| StoredKey {
             id: id.as_str().to_owned(),
             spki: BASE64_STANDARD.encode(listed.key.to_spki()),
@@ -113,13 +113,18 @@ impl KeyList {
         });
         let mut keys: Vec<_> = keys.collect();
         keys.sort_by(|a, b| a.id.cmp(&b.id));
-        let json = serde_json::to_string(&StoredKeys { keys }).unwrap_or_default();
+        let json = serde_json::to_string(&StoredKeys { source: Some(source.to_owned()), keys }).unwrap_or_default();
         store::KeyList { json, etag: self.etag.clone(), fetched_at: self.fetched_at }
     }
 
-    /// Takes back a stored list; none if another version wrote it.
-    pub fn from_stored(stored: &store::KeyList) -> Option<Self> {
+    /// Takes back a stored list; none if another version wrote it, or if it was fetched elsewhere than at `source`: the
+    /// keys of an endpoint that was replaced prove nothing any more.
+    pub fn from_stored(stored: &store::KeyList, source: &str) -> Option<Self> {
         let document: StoredKeys = serde_json::from_str(&stored.json).ok()?;
+        // Earlier versions did not say.
+        if document.source.is_some_and(|stored| stored != source) {
+            return None;
+        }
         let mut keys = HashMap::new();
         for StoredKey { id, spki, noncurrent_since } in document.keys {
             let key = PublicKey::from_spki(&BASE64_STANDARD.decode(spki).ok()?).ok()?;
@@ -140,6 +145,8 @@ fn read_entry(entry: &Value, fetched_at: Timestamp) -> Option<(KeyId, ListedKey)
 
 #[derive(Serialize, Deserialize)]
 struct StoredKeys {
+    #[serde(default)]
+    source: Option<String>,
     keys: Vec<StoredKey>,
 }
 
@@ -206,18 +213,26 @@ mod tests {
     #[test]
     fn a_list_survives_the_database_with_its_grace() {
         let before = list(&json!(false), 3);
-        let stored = before.to_stored();
+        let stored = before.to_stored("here");
         assert_eq!((stored.etag.as_deref(), stored.fetched_at), (Some("\"e\""), at(3)));
-        let after = KeyList::from_stored(&stored).expect("what was written");
+        let after = KeyList::from_stored(&stored, "here").expect("what was written");
         assert!(is_accepted(&after, 26) && !is_accepted(&after, 27));
-        assert_eq!(after.to_stored(), stored);
+        assert_eq!(after.to_stored("here"), stored);
+    }
+
+    #[test]
+    fn a_list_that_was_fetched_elsewhere_is_no_list() {
+        let stored = list(&json!(true), 3).to_stored("here");
+        assert!(KeyList::from_stored(&stored, "elsewhere").is_none());
+        let earlier = store::KeyList { json: stored.json.replace(r#""source":"here","#, ""), ..stored };
+        assert!(KeyList::from_stored(&earlier, "anywhere").is_some(), "an earlier version did not say");
     }
 
     #[test]
     fn a_stored_list_of_another_form_is_no_list() {
         let stored = |json: &str| store::KeyList { json: json.into(), etag: None, fetched_at: at(0) };
         for text in ["", "{}", "[]", r#"{"keys":[{"id":"k","spki":"AAAA"}]}"#, r#"{"keys":[{"id":"","spki":""}]}"#] {
-            assert!(KeyList::from_stored(&stored(text)).is_none(), "{text}");
+            assert!(KeyList::from_stored(&stored(text), "here").is_none(), "{text}");
         }
     }
 

@@ -134,6 +134,7 @@ impl KeyRing {
     /// Takes the list that an earlier process stored, so that a restart during an outage of the endpoint loses nothing.
     pub async fn restore(&self) {
         let inner = &self.0;
+        let Some(source) = inner.fetcher.as_ref().map(KeyFetcher::source) else { return };
         let stored = match inner.store.key_list(&inner.origin).await {
             Ok(Some(stored)) => stored,
             Ok(None) => return,
@@ -142,10 +143,10 @@ impl KeyRing {
                 return;
             }
         };
-        let Some(list) = KeyList::from_stored(&stored) else {
+        let Some(list) = KeyList::from_stored(&stored, &source) else {
             warn!(
                 origin = inner.origin,
-                "ignored the stored keys of origin {}: they are of another form", inner.origin
+                "ignored the stored keys of origin {}: they are of another form or endpoint", inner.origin
             );
             return;
         };
@@ -268,10 +269,10 @@ impl Inner {
                     None => list,
                 };
                 self.report_rejected(rejected);
-                return Some(self.keep(list, "changed"));
+                return Some(self.keep(list, fetcher, "changed"));
             }
             (Ok(Fetched::NotModified), Some(before)) => {
-                return Some(self.keep(before.confirmed(asked_at), "not_modified"));
+                return Some(self.keep(before.confirmed(asked_at), fetcher, "not_modified"));
             }
             // Only asked with an ETag, which only a list has.
             (Ok(Fetched::NotModified), None) => self.fail(&FetchError::Status(304)),
@@ -280,8 +281,8 @@ impl Inner {
         None
     }
 
-    fn keep(&self, list: KeyList, outcome: &'static str) -> store::KeyList {
-        let stored = list.to_stored();
+    fn keep(&self, list: KeyList, fetcher: &KeyFetcher, outcome: &'static str) -> store::KeyList {
+        let stored = list.to_stored(&fetcher.source());
         let count = list.len();
         {
             let mut state = self.lock();

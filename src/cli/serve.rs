@@ -31,7 +31,7 @@ pub struct Serve {
 impl Serve {
     /// Serves until a signal comes.
     pub async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let flags = Flags { listen: self.listen, admin_listen: self.admin_listen, ..Flags::default() };
+        let flags = Flags { listen: self.listen, admin_listen: self.admin_listen, ..context.flags() };
         let config = context.config_with(&flags)?;
         telemetry::start_log(&config.log.settings())?;
         make_first_keys(&config, context)?;

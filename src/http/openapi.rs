@@ -142,7 +142,14 @@ fn operation_id(path: &str, verb: &str) -> String {
 
 fn tag(path: &str) -> &str {
     let rest = path.strip_prefix("/api/v1/").unwrap_or(path.trim_start_matches('/'));
-    rest.split('/').next().filter(|word| !word.is_empty()).unwrap_or("service")
+    // Where a path is another system's, its first word says nothing.
+    match rest.split('/').next().unwrap_or_default() {
+        "" => "service",
+        "_" | "v1" => "webhooks",
+        "__magictoken" => "proxy",
+        "api" => "api-keys",
+        word => word,
+    }
 }
 
 fn security(access: Access) -> Value {
@@ -186,12 +193,19 @@ summary{cursor:pointer}\
 code,pre{font:14px/1.45 ui-monospace,monospace}\
 pre{overflow:auto;background:#8881;padding:.6rem;border-radius:.3rem}\
 .verb{display:inline-block;min-width:4.5rem;font-weight:600}\
-.who{opacity:.75}";
+.who{opacity:.75}\
+nav a{margin-right:.6rem}";
 
 fn page(routes: &[&Route]) -> String {
     let mut routes: Vec<&&Route> = routes.iter().filter(|route| !route.page).collect();
     routes.sort_by_key(|route| (tag(route.path), route.path, route.verb));
-    let mut body = String::new();
+    let mut tags: Vec<&str> = routes.iter().map(|route| tag(route.path)).collect();
+    tags.dedup();
+    let mut body = String::from("<nav>");
+    for tag in tags {
+        let _ = write!(body, "<a href=\"#{0}\">{0}</a> ", escaped(tag));
+    }
+    body.push_str("</nav>");
     let mut under = "";
     for route in routes {
         if tag(route.path) != under {

@@ -49,10 +49,16 @@ impl<'p> Reading<'p> {
     pub fn reader(&self) -> DirectReader<'_> {
         self.direct.reader(self.limit)
     }
+
+    /// Where an object is packed.
+    pub fn place(&self, id: &ObjectId) -> Option<(usize, u64)> {
+        self.direct.place(id)
+    }
 }
 
-/// How many blobs one thread takes at a time.
+/// How many blobs one thread takes at a time, of few and of many.
 const BATCH: usize = 16;
+const MOST_BATCH: usize = 512;
 
 /// Reads all of them on the plan's threads; what is found in one is given `finish` with the item.
 pub fn scan<'i, T: Sync>(
@@ -61,14 +67,16 @@ pub fn scan<'i, T: Sync>(
     item: impl Fn(&'i T) -> Item<'i> + Sync,
     finish: impl Fn(&mut Finding, &'i T, &mut DirectReader<'_>) + Sync,
 ) -> Harvest {
+    let most = reading.shared.plan.workers();
+    let batch_len = (work.len() / (8 * most)).clamp(BATCH, MOST_BATCH);
     let next = AtomicUsize::new(0);
     let gathered = Mutex::new(Harvest::default());
     let run = || {
         let mut reader = reading.reader();
         let mut worker = Worker::new(reading.shared);
         loop {
-            let from = next.fetch_add(BATCH, Ordering::Relaxed);
-            let Some(batch) = work.get(from..work.len().min(from + BATCH)).filter(|batch| !batch.is_empty()) else {
+            let from = next.fetch_add(batch_len, Ordering::Relaxed);
+            let Some(batch) = work.get(from..work.len().min(from + batch_len)).filter(|batch| !batch.is_empty()) else {
                 break;
             };
             for one in batch {
@@ -87,7 +95,7 @@ pub fn scan<'i, T: Sync>(
         }
         gathered.lock().unwrap_or_else(PoisonError::into_inner).merge(worker.harvest);
     };
-    let threads = reading.shared.plan.workers().min(work.len().div_ceil(BATCH));
+    let threads = most.min(work.len().div_ceil(BATCH));
     if threads <= 1 {
         run();
     } else {

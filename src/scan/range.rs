@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::authorship::describe;
 use super::changes::{self, Item, Reading};
 use super::finding::Finding;
-use super::git::{Change, Differ, Gaps, Gone, ObjectId, ObjectKind, Range, RangeNode};
+use super::git::{Change, Changes, Differ, Gaps, Gone, ObjectId, ObjectKind, Range, RangeNode};
 use super::log_opts::Wanted;
 use super::provenance::{Commit, Provenance, Source};
 use super::read::{Harvest, Shared};
@@ -52,11 +52,8 @@ pub fn scan_range(range: &Range, extra: &[Extra], chosen: &Chosen, reading: &Rea
     let mut jobs: Vec<_> = extra.iter().map(Job::Extra).collect();
     let mut read: HashSet<ObjectId> = HashSet::new();
     let mut submodules = HashSet::new();
-    for (at, node) in nodes.iter().enumerate() {
-        let parents: Vec<ObjectId> = node.parents.iter().filter_map(|id| tree_of(id, &mut reader)).collect();
-        let mut differ = Differ::new(&mut reader, &mut gaps);
-        differ.trees(&node.tree, &parents);
-        let changes = differ.changes;
+    drop(reader);
+    for (at, changes) in differences(&nodes, reading, &mut gaps).into_iter().enumerate() {
         jobs.push(Job::Message { node: at });
         let blobs = changes.blobs.into_iter().filter_map(|blob| {
             let path = chosen.told(&blob.path, plan)?;
@@ -66,7 +63,14 @@ pub fn scan_range(range: &Range, extra: &[Extra], chosen: &Chosen, reading: &Rea
         submodules.extend(changes.submodules);
         gone.push(changes.gone);
     }
-    drop(reader);
+    // Not in the order of the commits: the versions of a file are packed side by side, and each is made from another.
+    jobs.sort_by_cached_key(|job| {
+        reading.place(&match job {
+            Job::Blob { blob, .. } => blob.id,
+            Job::Extra(extra) => extra.id,
+            Job::Message { node } => nodes[*node].id,
+        })
+    });
     let own = super::read::slashed(&chosen.prefix.join(".git"));
     let mut harvest = changes::scan(
         reading,
@@ -134,6 +138,39 @@ fn tell_once(harvest: &mut Harvest, nodes: &[RangeNode]) {
         told.insert((finding.id.clone(), finding.provenance.shown(), message))
     });
 }
+
+/// What each of the commits brought, in their order.
+fn differences(nodes: &[RangeNode], reading: &Reading<'_>, gaps: &mut Gaps) -> Vec<Changes> {
+    let trees: HashMap<ObjectId, ObjectId> = nodes.iter().map(|node| (node.id, node.tree)).collect();
+    let part = |nodes: &[RangeNode]| {
+        let mut reader = reading.reader();
+        let mut gaps = Gaps::default();
+        let mut all = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let tree_of = |id| trees.get(id).copied().or_else(|| tree_of(id, &mut reader));
+            let parents: Vec<ObjectId> = node.parents.iter().filter_map(tree_of).collect();
+            let mut differ = Differ::new(&mut reader, &mut gaps);
+            differ.trees(&node.tree, &parents);
+            all.push(differ.changes);
+        }
+        (all, gaps)
+    };
+    // Neighbours have most of their trees in common, so each thread takes a stretch.
+    let stretch = nodes.len().div_ceil(reading.shared.plan.workers()).max(MIN_STRETCH);
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> = nodes.chunks(stretch).map(|nodes| scope.spawn(|| part(nodes))).collect();
+        running.into_iter().map(|part| part.join().expect("comparing does not panic")).collect()
+    });
+    let mut all = Vec::with_capacity(nodes.len());
+    for (changes, found) in parts {
+        all.extend(changes);
+        gaps.merge(found);
+    }
+    all
+}
+
+/// Fewer commits are not worth a thread of their own.
+const MIN_STRETCH: usize = 64;
 
 fn tree_of(id: &ObjectId, reader: &mut super::git::DirectReader<'_>) -> Option<ObjectId> {
     super::git::Commit::parse(&reader.read(id).ok()?.text).map(|commit| commit.tree)

@@ -5,9 +5,11 @@
 //! none has is, however it came in.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::direct::DirectReader;
 use super::index_file::{CachedTree, Entry, IndexFile};
+use super::reader::Object;
 use super::tree::{self, Mode};
 use super::{Gap, Gaps, ObjectId, ObjectKind};
 
@@ -48,7 +50,7 @@ pub struct Differ<'r, 'd> {
     depth: usize,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Known {
     mode: Mode,
     id: ObjectId,
@@ -64,12 +66,20 @@ impl<'r, 'd> Differ<'r, 'd> {
         if before.contains(new) || self.depth > MAX_DEPTH {
             return;
         }
-        let Some(rows) = self.rows(new) else { return };
-        let mut old: Vec<_> = before.iter().filter_map(|id| Some(self.rows(id)?.into_iter().collect())).collect();
+        let Some(tree) = self.tree(new) else { return };
+        let trees: Vec<_> = before.iter().filter_map(|id| Some((id, self.tree(id)?))).collect();
+        let rows = self.rows(new, &tree.text);
+        let old: Vec<_> = trees.iter().map(|(id, tree)| self.rows(id, &tree.text)).collect();
+        let (mut rows, mut old) = (rows.as_slice(), old.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        // Nearly all rows are those of before.
+        if let [only] = old.as_mut_slice() {
+            (rows, *only) = without_common_ends(rows, only);
+        }
+        let mut old: Vec<HashMap<_, _>> = old.iter().map(|rows| rows.iter().copied().collect()).collect();
         self.depth += 1;
         for (name, row) in rows {
-            let from: Vec<Known> = old.iter_mut().filter_map(|rows: &mut HashMap<_, _>| rows.remove(&name)).collect();
-            self.at(&name, |differ| differ.row(row, &from));
+            let from: Vec<Known> = old.iter_mut().filter_map(|rows| rows.remove(name)).collect();
+            self.at(name, |differ| differ.row(*row, &from));
         }
         self.depth -= 1;
         // With several parents, what one of them left out is no move.
@@ -93,7 +103,8 @@ impl<'r, 'd> Differ<'r, 'd> {
         if self.depth > MAX_DEPTH || head.is_some() && cached.and_then(|cached| cached.id) == head {
             return;
         }
-        let mut old: HashMap<Vec<u8>, Known> = head.and_then(|id| self.rows(&id)).into_iter().flatten().collect();
+        let tree = head.and_then(|id| Some((id, self.tree(&id)?)));
+        let mut old: HashMap<&[u8], Known> = tree.iter().flat_map(|(id, tree)| self.rows(id, &tree.text)).collect();
         let prefix = self.path.len() + usize::from(!self.path.is_empty());
         self.depth += 1;
         while let Some(first) = entries.first() {
@@ -109,7 +120,7 @@ impl<'r, 'd> Differ<'r, 'd> {
             // In a damaged order a folder may be met twice, and must still be left.
             let (here, left) = entries.split_at(len.max(1));
             entries = left;
-            let from = old.remove(&name);
+            let from = old.remove(name.as_slice());
             if is_folder && !first.is_folder() {
                 let folders = cached.map(|cached| cached.folders.as_slice()).unwrap_or_default();
                 let cached = folders.iter().find(|folder| folder.name == name);
@@ -158,19 +169,23 @@ impl<'r, 'd> Differ<'r, 'd> {
         self.path.truncate(len);
     }
 
-    fn rows(&mut self, id: &ObjectId) -> Option<Vec<(Vec<u8>, Known)>> {
-        let object = match self.reader.read(id) {
-            Ok(object) if object.kind == ObjectKind::Tree => object,
+    fn tree(&mut self, id: &ObjectId) -> Option<Arc<Object>> {
+        match self.reader.read(id) {
+            Ok(object) if object.kind == ObjectKind::Tree => Some(object),
             Ok(_) => {
                 self.gaps.add(Gap::Damaged, || id.to_string());
-                return None;
+                None
             }
             Err(gap) => {
                 self.gaps.add(gap, || id.to_string());
-                return None;
+                None
             }
-        };
-        let mut rest = object.text.as_slice();
+        }
+    }
+
+    /// The rows of a tree, by their names.
+    fn rows<'t>(&mut self, id: &ObjectId, text: &'t [u8]) -> Vec<(&'t [u8], Known)> {
+        let mut rest = text;
         let mut rows = Vec::new();
         while !rest.is_empty() {
             let row = tree::row(rest, id.as_bytes().len());
@@ -178,17 +193,27 @@ impl<'r, 'd> Differ<'r, 'd> {
                 self.gaps.add(Gap::Damaged, || id.to_string());
                 break;
             };
-            rows.push((row.name.to_vec(), Known { mode: row.mode, id }));
+            rows.push((row.name, Known { mode: row.mode, id }));
             rest = &rest[row.len..];
         }
-        Some(rows)
+        rows
     }
+}
+
+/// Two lists without what they have in common at their starts and ends.
+fn without_common_ends<'l, T: PartialEq>(one: &'l [T], two: &'l [T]) -> (&'l [T], &'l [T]) {
+    let head = one.iter().zip(two).take_while(|(one, two)| one == two).count();
+    let (one, two) = (&one[head..], &two[head..]);
+    let tail = one.iter().rev().zip(two.iter().rev()).take_while(|(one, two)| one == two).count();
+    (&one[..one.len() - tail], &two[..two.len() - tail])
 }
 
 /// What is in a tree, as what is gone with it; nothing if it cannot be read.
 pub fn rows(tree: &ObjectId, reader: &mut DirectReader<'_>) -> Vec<Gone> {
-    let rows = Differ::new(reader, &mut Gaps::default()).rows(tree);
-    rows.into_iter().flatten().filter_map(|(_, known)| known.gone()).collect()
+    let mut gaps = Gaps::default();
+    let mut differ = Differ::new(reader, &mut gaps);
+    let Some(object) = differ.tree(tree) else { return Vec::new() };
+    differ.rows(tree, &object.text).iter().filter_map(|(_, known)| known.gone()).collect()
 }
 
 impl Known {

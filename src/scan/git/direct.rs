@@ -1,15 +1,16 @@
 //! Direct reads: single objects of a repository, without opening all of it.
 //!
 //! A commit hook looks at a few objects of a repository that may have millions. So nothing is listed and no index is
-//! held in memory: an id is looked for by halving in the file of each pack's index, and an object is read with the
-//! chain of its bases and nothing else. What costs grows with what is asked for and not with the repository.
+//! held in memory: an id is looked for by halving in the file of each pack's index (only after a thousand of them is it
+//! read into memory), and an object is read with the chain of its bases and nothing else. What costs grows with what is asked for and not with the repository.
 //!
 //! For all objects there is the `Store`, which opens everything once and then never searches.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::discover::{Places, files_ending};
 use super::inflate::Inflater;
@@ -39,7 +40,14 @@ struct PackFiles {
     hash_len: u64,
     /// Where the last object ends.
     end: u64,
+    /// Objects that were looked for.
+    asked: AtomicU32,
+    /// The index as a whole, once so many were that reading it costs less than going on without.
+    whole: OnceLock<Vec<u8>>,
 }
+
+/// After so many objects a pack's index is held in memory.
+const MANY: u32 = 1000;
 
 const MAGIC: [u8; 8] = [0xff, b't', b'O', b'c', 0, 0, 0, 2];
 const FANOUT: usize = 256 * 4;
@@ -76,6 +84,12 @@ impl Direct {
             edit: Edit::default(),
             recent: Recent::new(),
         }
+    }
+
+    /// Where the object is packed: whoever reads many in this order puts few bases together twice.
+    pub fn place(&self, id: &ObjectId) -> Option<(usize, u64)> {
+        let mut packs = self.packs.iter().enumerate();
+        packs.find_map(|(number, pack)| Some((number, pack.find(id.as_bytes())?)))
     }
 
     /// Whether the object is in the repository.
@@ -124,7 +138,8 @@ impl PackFiles {
         }
         let hash_len = hash.id_len() as u64;
         let end = pack.metadata().ok()?.len().checked_sub(hash_len)?;
-        Some(Self { index, pack, fanout, is_v2, hash_len, end })
+        let (asked, whole) = (AtomicU32::new(0), OnceLock::new());
+        Some(Self { index, pack, fanout, is_v2, hash_len, end, asked, whole })
     }
 
     fn count(&self) -> u64 {
@@ -136,13 +151,30 @@ impl PackFiles {
         (before.into(), self.fanout[usize::from(first)].into())
     }
 
+    fn read_index(&self, raw: &mut [u8], start: u64) -> Option<()> {
+        let Some(whole) = self.whole.get() else { return self.index.read_exact_at(raw, start).ok() };
+        let start = usize::try_from(start).ok()?;
+        raw.copy_from_slice(whole.get(start..start.checked_add(raw.len())?)?);
+        Some(())
+    }
+
+    fn hold_index(&self) {
+        let Ok(len) = self.index.metadata().map(|about| about.len()) else { return };
+        let Ok(len) = usize::try_from(len) else { return };
+        let mut whole = vec![0; len];
+        if self.index.read_exact_at(&mut whole, 0).is_ok() {
+            // Another thread may have been faster.
+            let _ = self.whole.set(whole);
+        }
+    }
+
     fn id_at(&self, position: u64, raw: &mut [u8]) -> Option<()> {
         let start = if self.is_v2 {
             (8 + FANOUT) as u64 + position * self.hash_len
         } else {
             FANOUT as u64 + position * (4 + self.hash_len) + 4
         };
-        self.index.read_exact_at(raw, start).ok()
+        self.read_index(raw, start)
     }
 
     /// The first position whose id is not lower than `raw`.
@@ -164,6 +196,9 @@ impl PackFiles {
         if raw.len() as u64 != self.hash_len {
             return None;
         }
+        if self.asked.fetch_add(1, Ordering::Relaxed) == MANY {
+            self.hold_index();
+        }
         let (position, high) = self.lower_bound(raw)?;
         let mut id = [0; 32];
         let id = &mut id[..raw.len()];
@@ -174,7 +209,7 @@ impl PackFiles {
     fn offset(&self, position: u64) -> Option<u64> {
         let number = |at: u64| {
             let mut four = [0; 4];
-            self.index.read_exact_at(&mut four, at).ok()?;
+            self.read_index(&mut four, at)?;
             Some(u64::from(u32::from_be_bytes(four)))
         };
         if !self.is_v2 {

@@ -11,6 +11,7 @@ use reqwest::Url;
 use super::HintExt as _;
 use crate::clock::Clock;
 use crate::config::{Config, Elsewhere, Place, Problem, Refused};
+use crate::dashboard::ProviderSettings;
 use crate::drill::{self, Drills};
 use crate::incident::EmailAddress;
 use crate::intake::{KeyId, Origin, PublicKey};
@@ -32,6 +33,7 @@ pub fn credentials(config: &Config) -> Result<(), Refused> {
         config.database.settings(config.work.keep_reports.0).err(),
         config.origin.settings(config.environment()).err(),
         config.mail.settings(config.environment(), BTreeMap::new()).err(),
+        config.oidc.settings(config.environment()).err(),
         config.issuer.builtin.api_keys(config.environment()).err(),
     ]
     .into_iter()
@@ -210,6 +212,11 @@ pub fn url_of(listen: SocketAddr) -> anyhow::Result<Url> {
 pub fn mailer(config: &Config) -> anyhow::Result<Mailer> {
     let settings = config.mail.settings(config.environment(), kind_names(config))?;
     Mailer::new(settings).context("mail cannot be sent").hint("correct `[mail]` in the configuration")
+}
+
+/// The identity provider at which operators sign in, if there is one.
+pub fn provider(config: &Config) -> anyhow::Result<Option<ProviderSettings>> {
+    Ok(config.oidc.settings(config.environment())?)
 }
 
 fn issuer(config: &Config, name: &str, elsewhere: &Elsewhere, clock: &Clock) -> Result<HttpIssuer, Problem> {

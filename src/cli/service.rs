@@ -156,7 +156,8 @@ fn desk(
     } else {
         None
     };
-    Ok(Desk::new(dashboard::Parts { settings, recognizer, fingerprints, mint, mailer })?)
+    let provider = ready::provider(config)?;
+    Ok(Desk::new(dashboard::Parts { settings, recognizer, fingerprints, mint, mailer, provider })?)
 }
 
 /// The working half.

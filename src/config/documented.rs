@@ -12,6 +12,7 @@ const TABLES: &[(&str, &str)] = &[
     ("", "Top level"),
     ("server", "[server]"),
     ("dashboard", "[dashboard]"),
+    ("oidc", "[oidc]"),
     ("database", "[database]"),
     ("keys", "[keys]"),
     ("origin.x", "[origin.NAME]"),

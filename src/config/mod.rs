@@ -20,6 +20,7 @@ mod layers;
 mod locate;
 mod log;
 mod mail;
+mod oidc;
 mod origin;
 mod problem;
 mod proxy;
@@ -46,6 +47,7 @@ use layers::{Layers, Section};
 use locate::{Locations, line_of};
 pub use log::{Log, LogFormat};
 pub use mail::{Encryption, Mail, Smtp};
+pub use oidc::Oidc;
 pub use origin::{Base64, Feedback, Origin, Origins};
 pub use problem::{Place, Problem, Refused};
 pub use proxy::{Minting, Proxy, ProxyGrant, ProxyScope, ProxyUpstream};
@@ -108,6 +110,7 @@ pub struct Config {
     pub data: PathBuf,
     pub server: Server,
     pub dashboard: Dashboard,
+    pub oidc: Oidc,
     pub database: Database,
     pub keys: Keys,
     pub origin: Origins,
@@ -243,10 +246,11 @@ impl Config {
         }
     }
 
-    fn sections(&mut self) -> [&mut dyn Section; 12] {
+    fn sections(&mut self) -> [&mut dyn Section; 13] {
         [
             &mut self.server,
             &mut self.dashboard,
+            &mut self.oidc,
             &mut self.database,
             &mut self.keys,
             &mut self.origin,
@@ -267,6 +271,7 @@ impl Default for Config {
             data: PathBuf::from("stanch-data"),
             server: Server::default(),
             dashboard: Dashboard::default(),
+            oidc: Oidc::default(),
             database: Database::default(),
             keys: Keys::default(),
             origin: Origins::default(),

@@ -9,8 +9,11 @@ mod assets;
 mod chart;
 mod live;
 mod menu;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod pages;
 mod password;
+mod provider;
 mod report;
 mod sign_in;
 mod text;
@@ -28,6 +31,7 @@ use axum::http::StatusCode;
 use live::Pulse;
 use pages::Verification;
 pub use password::{Passwords, Unavailable};
+pub use provider::ProviderSettings;
 pub use welcome::Link;
 
 use crate::http::{Access, App, Problem, Route, Verb};
@@ -43,6 +47,8 @@ pub struct Desk {
     passwords: Passwords,
     pulse: Arc<Pulse>,
     verification: Verification,
+    #[cfg(feature = "oidc")]
+    provider: Option<Arc<oidc::Provider>>,
     parts: Arc<Parts>,
 }
 
@@ -55,6 +61,8 @@ pub struct Parts {
     pub mint: Option<Mint>,
     /// Writes the mails, to show them.
     pub mailer: Option<Arc<Mailer>>,
+    /// Where operators sign in beside their passwords; only with the feature `oidc`.
+    pub provider: Option<ProviderSettings>,
 }
 
 /// How long a link to choose a password is good.
@@ -80,12 +88,36 @@ impl Desk {
     /// When the operating system gives no random bytes.
     pub fn new(parts: Parts) -> Result<Self, Unavailable> {
         report::begin();
+        #[cfg(feature = "oidc")]
+        let (mut parts, mut provider) = (parts, None);
+        #[cfg(feature = "oidc")]
+        if let Some(settings) = parts.provider.take() {
+            provider = Some(Arc::new(oidc::Provider::new(settings).map_err(|_| Unavailable)?));
+        }
         Ok(Self {
             passwords: Passwords::new()?,
             pulse: Arc::default(),
             verification: Verification::default(),
+            #[cfg(feature = "oidc")]
+            provider,
             parts: Arc::new(parts),
         })
+    }
+
+    /// What the identity provider is called, if there is one.
+    #[cfg(feature = "oidc")]
+    fn provider_name(&self) -> Option<&str> {
+        self.provider.as_deref().map(oidc::Provider::name)
+    }
+
+    #[cfg(not(feature = "oidc"))]
+    fn provider_name(&self) -> Option<&str> {
+        self.parts.provider.as_ref().map(|provider| provider.name.as_str())
+    }
+
+    #[cfg(feature = "oidc")]
+    fn provider(&self) -> Option<&oidc::Provider> {
+        self.provider.as_deref()
     }
 
     fn settings(&self) -> &Settings {
@@ -129,6 +161,17 @@ impl Desk {
             door.get("/dashboard/events", "tells that something happened", live::listen),
             door.post("/dashboard/sign-out", Role::Viewer, "signs out", sign_in::leave),
         ];
+        #[cfg(feature = "oidc")]
+        routes.extend([
+            door.route(
+                Verb::Get,
+                "/dashboard/sign-in/provider",
+                Access::Public,
+                "to the identity provider",
+                oidc::start,
+            ),
+            door.route(Verb::Get, "/dashboard/sign-in/provider/back", Access::Public, "from it", oidc::back),
+        ]);
         routes.extend(pages::routes(&door));
         routes
     }

@@ -23,16 +23,19 @@ use super::answer::{Failure, go, page_with};
 use super::assets::{ASSETS, Assets};
 use super::text;
 use super::visit::Visit;
+use crate::clock::Timestamp;
 use crate::http::auth::client;
 use crate::http::auth::session::{self, Fresh};
 use crate::http::{App, Peer};
 use crate::id::OperatorId;
-use crate::store::{Limit, NewSession, OperatorName, Tries};
+use crate::store::{Limit, NewSession, OperatorName, SignedInBy, Tries};
 
 #[derive(Template)]
 #[template(path = "sign_in.html", config = "src/dashboard/askama.toml")]
 struct SignInPage {
     assets: &'static Assets,
+    /// An identity provider's name, and the address that leads to it.
+    provider: Option<(String, String)>,
     next: String,
     name: String,
     wrong: Option<String>,
@@ -55,9 +58,16 @@ pub struct Typed {
 const WINDOW: Duration = Duration::from_mins(15);
 
 /// `GET /dashboard/sign-in`.
-pub async fn show(Query(wanted): Query<Wanted>) -> Response {
+pub async fn show(Extension(desk): Extension<Desk>, Query(wanted): Query<Wanted>) -> Response {
     let next = local(&wanted.next).to_owned();
-    page_with(StatusCode::OK, &SignInPage { assets: &ASSETS, next, name: String::new(), wrong: None })
+    view(StatusCode::OK, &desk, next, String::new(), None)
+}
+
+/// The form, with what is wrong with what was sent before.
+pub fn view(status: StatusCode, desk: &Desk, next: String, name: String, wrong: Option<String>) -> Response {
+    let link = |next: &str| format!("/dashboard/sign-in/provider?next={}", text::escaped(next));
+    let provider = desk.provider_name().map(|name| (text::line(name), link(&next)));
+    page_with(status, &SignInPage { assets: &ASSETS, provider, next, name, wrong })
 }
 
 /// `POST /dashboard/sign-in`.
@@ -71,9 +81,7 @@ pub async fn enter(
     let address = client::address(&app.settings().trusted_proxies, peer, &headers);
     let next = local(&typed.next).to_owned();
     let shown = text::line(&typed.name).chars().take(64).collect();
-    let again = |status, wrong: String| {
-        page_with(status, &SignInPage { assets: &ASSETS, next: next.clone(), name: shown, wrong: Some(wrong) })
-    };
+    let again = |status, wrong: String| view(status, &desk, next.clone(), shown, Some(wrong));
     let Ok(name) = typed.name.parse::<OperatorName>() else {
         return Ok(again(StatusCode::FORBIDDEN, WRONG.into()));
     };
@@ -86,7 +94,8 @@ pub async fn enter(
         }
     };
     info!(operator = %name, "operator {name} signed in");
-    let cookie = open(&app, operator, &headers).await?.ok_or(Failure::Unavailable)?;
+    let cookie =
+        open(&app, operator, (SignedInBy::Password, app.clock.now()), &headers).await?.ok_or(Failure::Unavailable)?;
     let mut response = go(&next);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
@@ -106,10 +115,11 @@ pub async fn leave(State(app): State<App>, visit: Visit) -> Result<Response, Fai
     Ok(response)
 }
 
-/// Opens a session in place of the one the browser had; gives its cookie. None if the operator is disabled meanwhile.
+/// Opens a session in place of the one the browser had, on whose word and when that was given; gives its cookie. None if the operator is disabled meanwhile.
 pub async fn open(
     app: &App,
     operator_id: OperatorId,
+    (by, confirmed_at): (SignedInBy, Timestamp),
     headers: &HeaderMap,
 ) -> Result<Option<axum::http::HeaderValue>, Failure> {
     let settings = &app.settings().sessions;
@@ -118,6 +128,8 @@ pub async fn open(
         sha256: fresh.sha256,
         operator_id,
         expires_at: app.clock.now().plus(settings.lasts_for),
+        by,
+        confirmed_at,
         replaces: session::brought(settings, headers),
     });
     Ok(opened.await?.then(|| fresh.set(settings, headers)))

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::answer::Failure;
 use super::assets::{ASSETS, Assets};
 use super::menu::{self, Banner, Group, Page};
-use super::text::When;
+use super::text::{self, When};
 use super::told::Told;
 use super::{Desk, sign_in};
 use crate::clock::Timestamp;
@@ -20,6 +20,7 @@ use crate::http::auth::{By, Operator, client, session};
 use crate::http::{App, Peer, Problem};
 use crate::incident::Actor;
 use crate::operator::Role;
+use crate::store::SignedInBy;
 
 /// One request of an operator.
 pub struct Visit {
@@ -32,6 +33,7 @@ pub struct Visit {
     told: Option<Told>,
     /// Whether the page is the answer to a form, which a reload would send again.
     answers_form: bool,
+    path: String,
     /// The cookie of a session that was confirmed in the course of this request.
     cookie: Option<HeaderValue>,
 }
@@ -49,6 +51,8 @@ pub struct Shell {
     pub banners: Vec<Banner>,
     pub now: When,
     pub told: Option<Told>,
+    /// Where a session that an identity provider vouches for is confirmed: its name and the address.
+    pub provider: Option<(String, String)>,
     /// Whether a step that cannot be undone asks for the password now.
     pub asks_password: bool,
     pub responds: bool,
@@ -67,7 +71,8 @@ impl FromRequestParts<App> for Visit {
         let told = parts.uri.query().and_then(Told::of_query);
         let (headers, now) = (parts.headers.clone(), app.clock.now());
         let answers_form = !parts.method.is_safe();
-        Ok(Self { app: app.clone(), desk, operator, now, address, headers, told, answers_form, cookie: None })
+        let path = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+        Ok(Self { app: app.clone(), desk, operator, now, address, headers, told, answers_form, path, cookie: None })
     }
 }
 
@@ -85,11 +90,7 @@ impl Visit {
 
     /// Where operators find the dashboard.
     pub fn base(&self) -> String {
-        self.desk.settings().url.clone().unwrap_or_else(|| {
-            let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-            let scheme = if client::is_loopback(host) { "http" } else { "https" };
-            format!("{scheme}://{host}")
-        })
+        base(&self.desk, &self.headers)
     }
 
     pub fn week_ago(&self) -> Timestamp {
@@ -104,6 +105,14 @@ impl Visit {
     pub fn asks_password(&self) -> bool {
         let confirmed_for = self.app.settings().sessions.confirmed_for;
         self.session().is_some_and(|session| self.now.since(session.confirmed_at) >= confirmed_for)
+    }
+
+    /// The identity provider that has to confirm this session, if one vouched for it.
+    fn confirmed_elsewhere(&self) -> Option<(String, String)> {
+        self.session().filter(|session| session.by == SignedInBy::Provider)?;
+        let name = text::line(self.desk.provider_name()?);
+        let back = if self.answers_form { "/dashboard" } else { &self.path };
+        Some((name, format!("/dashboard/sign-in/provider?again=1&next={}", text::escaped(back))))
     }
 
     /// Lets a step that cannot be undone go on: the password was typed a moment ago, or just now. The session then goes
@@ -154,10 +163,20 @@ impl Visit {
             banners,
             now: When::new(self.now, self.now),
             told: self.told.clone(),
+            provider: self.confirmed_elsewhere(),
             asks_password: self.asks_password(),
             responds: self.may(Role::Responder),
             admin: self.may(Role::Admin),
             reloads: !self.answers_form,
         })
     }
+}
+
+/// Where operators find the dashboard: as it is configured, else as the request says.
+pub fn base(desk: &Desk, headers: &HeaderMap) -> String {
+    desk.settings().url.clone().unwrap_or_else(|| {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        let scheme = if client::is_loopback(host) { "http" } else { "https" };
+        format!("{scheme}://{host}")
+    })
 }

@@ -17,7 +17,7 @@ use super::answer::{Failure, go, page_with};
 use super::assets::{ASSETS, Assets};
 use super::{Desk, password, sign_in, text};
 use crate::http::App;
-use crate::store::{OperatorName, Redeemed};
+use crate::store::{OperatorName, Redeemed, SignedInBy};
 
 /// A fresh link.
 pub struct Link {
@@ -103,7 +103,9 @@ pub async fn choose(
     let first_admin = known.is_none().then(|| name.clone());
     match app.store.redeem(sha256, first_admin, password).await? {
         Redeemed::Done(id) => {
-            let cookie = sign_in::open(&app, id, &headers).await?.ok_or(Failure::Unavailable)?;
+            let cookie = sign_in::open(&app, id, (SignedInBy::Password, app.clock.now()), &headers)
+                .await?
+                .ok_or(Failure::Unavailable)?;
             let mut response = go("/dashboard");
             response.headers_mut().append(header::SET_COOKIE, cookie);
             Ok(response)

@@ -64,6 +64,12 @@ const FILES: &[Files] = &[
         postgres: include_str!("../../migrations/postgres/0008_drills.sql"),
         sqlite: include_str!("../../migrations/sqlite/0008_drills.sql"),
     },
+    Files {
+        version: 9,
+        name: "providers",
+        postgres: include_str!("../../migrations/postgres/0009_providers.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0009_providers.sql"),
+    },
 ];
 
 pub(super) fn postgres() -> Migrator {

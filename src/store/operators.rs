@@ -41,7 +41,7 @@ static LIST: Statement = Statement::new(concat!(
      ORDER BY name"
 ));
 
-static BY_NAME: Statement = Statement::new(concat!(
+pub(super) static BY_NAME: Statement = Statement::new(concat!(
     "-- operators.by_name
      SELECT ",
     operator_columns!(),
@@ -83,7 +83,7 @@ pub(super) static SET_PASSWORD: Statement = Statement::new(
      WHERE id = $1",
 );
 
-static SET_ROLE: Statement = Statement::new(
+pub(super) static SET_ROLE: Statement = Statement::new(
     "-- operators.set_role
      UPDATE operators
      SET role = $2
@@ -113,6 +113,13 @@ pub(super) static END_SESSIONS: Statement = Statement::new(
     "-- operators.end_sessions
      DELETE FROM sessions
      WHERE operator_id = $1",
+);
+
+static UNBIND: Statement = Statement::new(
+    "-- operators.unbind
+     UPDATE operators
+     SET provider_account = NULL
+     WHERE id = $1",
 );
 
 impl Store {
@@ -163,7 +170,7 @@ impl Store {
         .await
     }
 
-    /// Takes the operator's password and sessions away and gives a link to choose a new one.
+    /// Takes the operator's password, sessions and account at a provider away and gives a link to choose a new one.
     pub async fn reset_operator(
         &self,
         name: &OperatorName,
@@ -178,6 +185,7 @@ impl Store {
                 };
                 let id = read(&row)?.id;
                 session.run(&SET_PASSWORD, binds![id, None::<String>, *now]).await?;
+                session.run(&UNBIND, binds![id]).await?;
                 session.run(&END_SESSIONS, binds![id]).await?;
                 invite(session, Some(id), *link, *now).await?;
                 let detail = json!({ "operator": name.as_str() });

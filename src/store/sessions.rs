@@ -18,18 +18,30 @@ pub struct NewSession {
     pub sha256: [u8; 32],
     pub operator_id: OperatorId,
     pub expires_at: Timestamp,
+    pub by: SignedInBy,
+    /// When they last showed who they are, as far as that is known.
+    pub confirmed_at: Timestamp,
     /// The session that this browser had; it ends.
     pub replaces: Option<[u8; 32]>,
+}
+
+/// On whose word a browser is signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedInBy {
+    Password,
+    /// An identity provider; there need be no password.
+    Provider,
 }
 
 /// A browser that is signed in.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     pub operator: Operator,
+    pub by: SignedInBy,
     pub created_at: Timestamp,
     /// Exact to the minute or so.
     pub seen_at: Timestamp,
-    /// When the password was typed last.
+    /// When the password was typed last, or the provider asked for theirs.
     pub confirmed_at: Timestamp,
     pub expires_at: Timestamp,
 }
@@ -39,20 +51,21 @@ static READ: Statement = Statement::new(concat!(
      SELECT ",
     operator_columns!(),
     ",
-            sessions.created_at AS session_created_at, sessions.seen_at, sessions.confirmed_at, sessions.expires_at
+            sessions.created_at AS session_created_at, sessions.seen_at, sessions.confirmed_at, sessions.expires_at,
+            sessions.by_provider
      FROM sessions
      JOIN operators ON operators.id = sessions.operator_id
      WHERE sessions.token_sha256 = $1
        AND sessions.expires_at > $2
        AND sessions.seen_at > $3
        AND operators.disabled_at IS NULL
-       AND operators.password IS NOT NULL"
+       AND (operators.password IS NOT NULL OR sessions.by_provider = 1)"
 ));
 
 static INSERT: Statement = Statement::new(
     "-- sessions.insert
-     INSERT INTO sessions (token_sha256, operator_id, created_at, seen_at, confirmed_at, expires_at)
-     SELECT $1, operators.id, $3, $3, $3, $4
+     INSERT INTO sessions (token_sha256, operator_id, created_at, seen_at, confirmed_at, expires_at, by_provider)
+     SELECT $1, operators.id, $3, $3, $5, $4, $6
      FROM operators
      WHERE operators.id = $2
        AND operators.disabled_at IS NULL",
@@ -107,6 +120,7 @@ impl Store {
         let read_session = |row: &Row| {
             Ok(SignedIn {
                 operator: read(row)?,
+                by: if row.int("by_provider")? == 1 { SignedInBy::Provider } else { SignedInBy::Password },
                 created_at: row.time("session_created_at")?,
                 seen_at: row.time("seen_at")?,
                 confirmed_at: row.time("confirmed_at")?,
@@ -149,7 +163,9 @@ async fn open(link: &mut Session, session: &NewSession, now: Timestamp) -> Resul
         link.run(&DELETE, binds![hex(before)]).await?;
     }
     link.run(&DELETE_ENDED, binds![now]).await?;
-    let values = binds![hex(&session.sha256), session.operator_id, now, session.expires_at];
+    let by_provider = i64::from(session.by == SignedInBy::Provider);
+    let NewSession { operator_id, expires_at, confirmed_at, .. } = session;
+    let values = binds![hex(&session.sha256), *operator_id, now, *expires_at, *confirmed_at, by_provider];
     if link.run(&INSERT, values).await? == 0 {
         return Ok(false);
     }

@@ -20,5 +20,9 @@ mod smtp;
 
 mod audit;
 mod matrix;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod pages;
+#[cfg(feature = "oidc")]
+mod provider;
 mod sign_in;

@@ -22,6 +22,7 @@ fn routes() -> Vec<Route> {
         fingerprints: Arc::new(fingerprints),
         mint: None,
         mailer: None,
+        provider: None,
     };
     Desk::new(parts).expect("randomness").routes()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stanch::clock::Timestamp;
 use stanch::incident::Actor;
 use stanch::operator::Role;
-use stanch::store::{Limit, NewSession, Operator, OperatorChange, OperatorName, Redeemed, Store, Tries};
+use stanch::store::{Limit, NewSession, Operator, OperatorChange, OperatorName, Redeemed, SignedInBy, Store, Tries};
 
 use super::on_both_databases;
 
@@ -93,6 +93,8 @@ on_both_databases! {
                 sha256: [token; 32],
                 operator_id: ada.id,
                 expires_at: db.clock.now().plus(12 * HOUR),
+                by: SignedInBy::Password,
+                confirmed_at: db.clock.now(),
                 replaces: replaces.map(|token| [token; 32]),
             };
             assert!(store.open_session(session).await.expect("stored"));

@@ -24,6 +24,7 @@ use super::{By, Operator, Refused};
 use crate::clock::Timestamp;
 use crate::http::App;
 use crate::id::OperatorId;
+use crate::store::SignedInBy;
 
 /// How long sessions live, and which cookie carries them.
 #[derive(Clone, Debug)]
@@ -65,7 +66,8 @@ pub struct Session {
     pub sha256: [u8; 32],
     /// What every form of this session must hold, in the field `csrf`.
     pub csrf: String,
-    /// When the password was typed last.
+    pub by: SignedInBy,
+    /// When the password was typed last, or the provider asked for theirs.
     pub confirmed_at: Timestamp,
 }
 
@@ -105,8 +107,8 @@ pub async fn operator(app: &App, headers: &HeaderMap) -> Result<Option<Operator>
         // The session goes on as far as it was; the request is answered.
         warn!(error = &error as &dyn std::error::Error, "the use of a session was not recorded");
     }
-    let session =
-        Session { operator_id: found.operator.id, sha256, csrf: csrf(&value), confirmed_at: found.confirmed_at };
+    let (operator_id, csrf) = (found.operator.id, csrf(&value));
+    let session = Session { operator_id, sha256, csrf, by: found.by, confirmed_at: found.confirmed_at };
     let (name, role) = (found.operator.name.to_string(), found.operator.role);
     Ok(Some(Operator { name, role, by: By::Session(session) }))
 }
@@ -177,7 +179,8 @@ fn value_of(settings: &Settings, headers: &HeaderMap) -> Option<Zeroizing<String
     fine.then(|| Zeroizing::new(value.to_owned()))
 }
 
-fn is_plain(settings: &Settings, headers: &HeaderMap) -> bool {
+/// Whether a cookie travels in clear: between a browser and this machine itself.
+pub fn is_plain(settings: &Settings, headers: &HeaderMap) -> bool {
     match settings.cookie {
         Cookie::Plain => true,
         Cookie::Secure => false,
@@ -250,8 +253,13 @@ mod tests {
     #[test]
     fn a_change_is_meant_if_the_form_has_the_sessions_token() {
         let now = Timestamp::EPOCH;
-        let session =
-            Session { operator_id: OperatorId::generate(now), sha256: [0; 32], csrf: csrf("a"), confirmed_at: now };
+        let session = Session {
+            operator_id: OperatorId::generate(now),
+            sha256: [0; 32],
+            csrf: csrf("a"),
+            by: SignedInBy::Password,
+            confirmed_at: now,
+        };
         let form = |token: &str| format!("x=1&csrf={token}&y=2").into_bytes();
         assert!(is_meant(&session, &HeaderMap::new(), &form(&csrf("a"))));
         assert!(is_meant(&session, &headers(&[("x-csrf-token", &csrf("a"))]), b""));

@@ -19,6 +19,7 @@ pub enum Page {
     Times,
     Tokens,
     Audit,
+    Drill,
     Operators,
     Settings,
 }
@@ -67,6 +68,7 @@ const GROUPS: &[(Option<&str>, &[Entry])] = &[
         &[
             (Page::Tokens, "/dashboard/tokens", "Our own tokens", Role::Viewer),
             (Page::Audit, "/dashboard/audit", "Audit trail", Role::Viewer),
+            (Page::Drill, "/dashboard/drill", "Fire drill", Role::Viewer),
             (Page::Operators, "/dashboard/operators", "Operators", Role::Admin),
             (Page::Settings, "/dashboard/settings", "Settings", Role::Viewer),
         ],

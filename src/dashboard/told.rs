@@ -19,6 +19,8 @@ impl Told {
             "retried" => (format!("Retried {incidents}."), ""),
             "released" => (format!("Released {incidents}. The tokens are revoked now."), ""),
             "proposed" => (format!("Proposed the release of {incidents}. A second person approves it."), "warn"),
+            "rechecked" => (format!("The issuer is asked again about {incidents}."), ""),
+            "branch" => ("The leaked copy is dead. The token it was made of lives on.".into(), ""),
             "withdrawn" => ("The release is withdrawn. The tokens stay held.".into(), "warn"),
             "dismissed" => (format!("Dismissed {incidents}. The tokens stay as alive as they were."), ""),
             "nothing" => ("Nothing was changed: somebody was faster, or nothing matched.".into(), "warn"),

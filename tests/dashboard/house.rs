@@ -139,6 +139,14 @@ impl House {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
+    pub fn incident_of(&self, token_id: &str) -> String {
+        self.installation.incident_of(token_id)["id"].as_str().expect("an id").to_owned()
+    }
+
+    pub fn newest_incident(&self) -> String {
+        self.installation.incidents().first().and_then(|it| it["id"].as_str()).expect("there is one").to_owned()
+    }
+
     pub fn incident_in(&self, state: &str) -> String {
         let incidents: Vec<Value> = self.installation.incidents_in(state);
         incidents.first().and_then(|it| it["id"].as_str()).unwrap_or_else(|| panic!("none is {state}")).to_owned()

@@ -6,6 +6,7 @@ mod browser;
 #[path = "../support/db.rs"]
 #[expect(dead_code, reason = "other test targets use the rest")]
 mod db;
+mod decide;
 mod held;
 mod house;
 #[path = "../support/issuer.rs"]

@@ -20,6 +20,7 @@ const PAGES: &[(&str, &str)] = &[
     ("tokens", "/dashboard/tokens"),
     ("audit", "/dashboard/audit"),
     ("audit-filtered", "/dashboard/audit?actor=%3Cb%3E&kind=%22x&incident="),
+    ("drill", "/dashboard/drill"),
     ("operators", "/dashboard/operators"),
     ("settings", "/dashboard/settings"),
     ("together", "/dashboard/incidents/together?state=stuck"),

@@ -14,13 +14,14 @@ use crate::dashboard::answer::{Failure, go, page};
 use crate::dashboard::menu::Page;
 use crate::dashboard::text::{Badge, When, count, line, link, measured};
 use crate::dashboard::visit::{Shell, Visit};
-use crate::http::Route;
+use crate::http::{NoBranch, Route, revoke_branch};
 use crate::id::IncidentId;
 use crate::incident::brake::ReleaseBy;
-use crate::incident::{Event, EventKind, IllegalMove, Incident, Occurrence, State};
+use crate::incident::{Event, EventKind, IllegalMove, Incident, Occurrence, Outcome, State, Step as Work};
 use crate::notice::Content;
 use crate::operator::Role;
 use crate::store::{Change, Changed, IncidentDetail, Order, Selection, StoredEvent};
+use crate::token::macaroon;
 
 pub fn routes(door: &Door) -> Vec<Route> {
     vec![
@@ -29,6 +30,9 @@ pub fn routes(door: &Door) -> Vec<Route> {
         door.post("/dashboard/incidents/{id}/again", Role::Responder, "tries the next step now", again),
         door.post("/dashboard/incidents/{id}/release", Role::Responder, "releases a held revocation", release),
         door.post("/dashboard/incidents/{id}/dismiss", Role::Responder, "dismisses an incident", dismiss),
+        door.post("/dashboard/incidents/{id}/recheck", Role::Responder, "has the issuer asked again", recheck),
+        door.post("/dashboard/incidents/{id}/branch", Role::Responder, "revokes the leaked copy alone", branch),
+        door.post("/dashboard/incidents/{id}/resend", Role::Responder, "has the owner mailed again", resend),
         door.get("/dashboard/incidents/{id}/mail", "the mail to the owner", mail),
     ]
 }
@@ -50,6 +54,8 @@ struct IncidentPage {
     revoked_by: Option<String>,
     retries: bool,
     tries_now: bool,
+    rechecks: bool,
+    branches: bool,
     releases: bool,
     /// Whether a release takes two people.
     two: bool,
@@ -86,6 +92,7 @@ struct MailPage {
     text: String,
     /// Whether it went out already.
     sent: Option<When>,
+    resends: bool,
 }
 
 async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Failure> {
@@ -134,6 +141,8 @@ async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Failure>
         revoked_by: revoked_by.map(|id| id.to_string()),
         retries: may && matches!(incident.state, State::Stuck { .. }),
         tries_now: may && waits,
+        rechecks: may && asks_again(&incident.state),
+        branches: may && incident.needs_secret() && is_macaroon_of_ours(incident),
         two: visit.app.store.brake().release_by == ReleaseBy::TwoPersons,
         releases: may && matches!(incident.state, State::Held { .. }),
         dismisses: may
@@ -252,6 +261,11 @@ async fn dismiss(visit: Visit, Path(id): Path<String>, Form(decision): Form<Deci
 async fn change(visit: &Visit, change: Change, id: &str, reason: &str) -> Result<Response, Failure> {
     let selection = Selection::Ids(vec![read(id)?]);
     let changed = visit.app.store.change(change, &selection, &visit.order(reason)).await?;
+    if let Changed::Done(moved) = &changed
+        && let Some((_, why)) = moved.refused.first()
+    {
+        return Err(Failure::Refused(format!("Not done: {}.", line(why))));
+    }
     Ok(visit.finish(go(&format!("/dashboard/incidents/{id}?done={}", done(change, &changed).0))))
 }
 
@@ -266,6 +280,39 @@ pub fn done(change: Change, changed: &Changed) -> (&'static str, usize) {
         (Changed::Done(moved), Change::Resend) => ("resent", moved.moved.len()),
         (Changed::Done(moved), Change::Retry) => ("retried", moved.moved.len()),
     }
+}
+
+async fn recheck(visit: Visit, Path(id): Path<String>, Form(decision): Form<Decision>) -> Result<Response, Failure> {
+    change(&visit, Change::Recheck, &id, &decision.reason).await
+}
+
+/// The mail was looked at before: its page is where this comes from.
+async fn resend(visit: Visit, Path(id): Path<String>, Form(decision): Form<Decision>) -> Result<Response, Failure> {
+    change(&visit, Change::Resend, &id, &decision.reason).await
+}
+
+async fn branch(mut visit: Visit, Path(id): Path<String>, Form(decision): Form<Decision>) -> Result<Response, Failure> {
+    if decision.reason.trim().is_empty() {
+        return Err(Failure::Bad("say why: it is kept in the audit trail"));
+    }
+    visit.confirm(decision.password).await?;
+    let revoked = revoke_branch(&visit.app.store, &visit.app.clock, read(&id)?, visit.order(&decision.reason)).await;
+    revoked.map_err(|error| match error {
+        NoBranch::NotThere => Failure::NotFound,
+        NoBranch::Store(error) => Failure::Store(error),
+        NoBranch::NoCopy(why) => Failure::Refused(format!("Not done: {why}.")),
+    })?;
+    Ok(visit.finish(go(&format!("/dashboard/incidents/{id}?done=branch"))))
+}
+
+fn asks_again(state: &State) -> bool {
+    matches!(state, State::Held { .. } | State::Stuck { step: Work::Revoke | Work::Verify, .. })
+}
+
+/// Only of such a token there are copies that can die alone.
+fn is_macaroon_of_ours(incident: &Incident) -> bool {
+    incident.issuer.as_ref().is_some_and(|issuer| issuer.as_str() == "builtin")
+        && incident.kind.as_str() == macaroon::KIND
 }
 
 /// Tries the next step now instead of at its time.
@@ -298,6 +345,8 @@ async fn mail(visit: Visit, Path(id): Path<String>) -> Result<Response, Failure>
         subject: preview.subject,
         text: preview.text,
         sent: incident.notified_at.map(|at| When::new(at, visit.now)),
+        resends: visit.may(Role::Responder)
+            && matches!(incident.state, State::Closed(Outcome::Revoked) | State::Notified),
     }))
 }
 

@@ -1,6 +1,7 @@
 //! The pages: one file each, with its view and its changes.
 
 mod audit;
+mod drill;
 mod happened;
 mod incident;
 mod incidents;
@@ -35,6 +36,7 @@ pub(super) fn routes(door: &Door) -> Vec<Route> {
         times::routes(door),
         tokens::routes(door),
         audit::routes(door),
+        drill::routes(door),
         operators::routes(door),
         settings::routes(door),
     ]

@@ -101,6 +101,7 @@ pub struct Decided {
 
 async fn change(mut visit: Visit, Form(decided): Form<Decided>) -> Result<Response, Failure> {
     let change = match decided.action.as_str() {
+        "recheck" => Change::Recheck,
         "retry" => Change::Retry,
         "release" => Change::Release,
         "dismiss" if decided.reason.trim().is_empty() => {
@@ -116,8 +117,8 @@ async fn change(mut visit: Visit, Form(decided): Form<Decided>) -> Result<Respon
     let Decided { state, issuer, kind, origin, .. } = decided;
     let filter = Filter { state, issuer, kind, origin, ..Filter::default() };
     let selection = match change {
-        // By filter a dismissal takes what is held and what is stuck; the page shows one of the two.
-        Change::Dismiss => Selection::Ids(visit.listed(&filter).await?),
+        // By filter these two take what is held and what is stuck; the page shows one of the two.
+        Change::Dismiss | Change::Recheck => Selection::Ids(visit.listed(&filter).await?),
         _ => Selection::Matching { filter: filter.for_change(), limit: CAP },
     };
     let changed = visit.app.store.change(change, &selection, &order).await?;

@@ -7,6 +7,7 @@ mod browser;
 #[expect(dead_code, reason = "other test targets use the rest")]
 mod db;
 mod decide;
+mod gallery;
 mod held;
 mod house;
 #[path = "../support/issuer.rs"]

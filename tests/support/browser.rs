@@ -220,7 +220,15 @@ impl Browser<'_> {
         let layout = self.devtools("Page.getLayoutMetrics", json!({})).await;
         let size = &layout["cssContentSize"];
         let height = size["height"].as_f64().unwrap_or(900.0).min(3_000.0);
-        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
+        self.clip(path, json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 })).await;
+    }
+
+    /// A picture of the page's beginning, as large as the window.
+    pub async fn picture_of_window(&self, path: &Path, (width, height): (u32, u32)) {
+        self.clip(path, json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 })).await;
+    }
+
+    async fn clip(&self, path: &Path, clip: Value) {
         let shot = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let shot = self.devtools("Page.captureScreenshot", shot).await;
         let png = BASE64.decode(shot["data"].as_str().expect("a picture")).expect("base64");

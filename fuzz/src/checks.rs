@@ -10,8 +10,8 @@ use std::sync::atomic::AtomicBool;
 use stanch::clock::{Clock, Timestamp};
 use stanch::recognize::{Identified, Recognizer, Scratch};
 use stanch::scan::engine::{Detector, Edit, From, Marks, Outcome, Texts, Windows};
-use stanch::scan::git::{Closed, Options, Selection, scan_repository};
-use stanch::scan::{ArchiveLimits, Plan, TextScanner, run_on_stream};
+use stanch::scan::git::{Closed, HashKind, Options, Reftable, Selection, scan_repository};
+use stanch::scan::{ArchiveLimits, Plan, Target, TextScanner, run_on_stream};
 use stanch::token::caveat::{Caveat, Context, Project};
 use stanch::token::checksum::Spans;
 use stanch::token::{jwt, macaroon, pat, shape};
@@ -208,4 +208,81 @@ pub fn history(bytes: &[u8]) {
     let never = AtomicBool::new(false);
     let scanned = scan_repository(dir.path(), &Texts::new(&SCANNER), &Closed, &options, &never);
     assert!(scanned.is_ok_and(|all| all.findings.iter().all(|found| found.start < found.end)));
+}
+
+/// A blob of a repository that is an archive, or says so, ends within its limits and is told or left to be told.
+pub fn past_archive(bytes: &[u8]) {
+    let dir = tempfile::tempdir().expect("there is a place for temporary files");
+    let id = "12".repeat(20);
+    let object = dir.path().join("objects/12").join(&id[2..]);
+    for folder in ["objects/12", "refs/tags"] {
+        fs::create_dir_all(dir.path().join(folder)).expect("the directory is new");
+    }
+    let loose = stored(&[format!("blob {}\0", bytes.len()).as_bytes(), bytes].concat());
+    for (path, bytes) in [
+        (dir.path().join("HEAD"), b"ref: refs/heads/main\n".as_slice()),
+        (dir.path().join("refs/tags/v1"), id.as_bytes()),
+        (object, &loose),
+    ] {
+        fs::write(path, bytes).expect("the directory is writable");
+    }
+    let archives = ArchiveLimits { bytes: 4 << 20, ..ArchiveLimits::default() };
+    let target = Target::Path(dir.path().to_owned());
+    let plan = Plan { archives, threads: 1, ..Plan::new(vec![target], Recognizer::builtin().into(), Clock::system()) };
+    let outcome = stanch::scan::run(&plan).expect("the folder is there");
+    assert_eq!(outcome.coverage.objects, 1);
+    assert!(outcome.coverage.bytes <= (6 << 20) + 2 * bytes.len() as u64);
+}
+
+/// Bytes as a zlib stream that compresses nothing.
+fn stored(bytes: &[u8]) -> Vec<u8> {
+    let mut stream = vec![0x78, 0x01];
+    let mut parts = bytes.chunks(0xffff).peekable();
+    while let Some(part) = parts.next() {
+        let len = u16::try_from(part.len()).expect("parts are short");
+        stream.push(u8::from(parts.peek().is_none()));
+        stream.extend(len.to_le_bytes());
+        stream.extend((!len).to_le_bytes());
+        stream.extend(part);
+    }
+    let (mut low, mut high) = (1_u32, 0_u32);
+    for byte in bytes {
+        low = (low + u32::from(*byte)) % 65_521;
+        high = (high + low) % 65_521;
+    }
+    stream.extend((high << 16 | low).to_be_bytes());
+    stream
+}
+
+/// A table of references of any bytes is refused or read, and what is read twice says the same. The first bytes say how
+/// long its blocks are and where its logs begin; its checksum is made right, so that what is behind it is reached.
+pub fn reftable(bytes: &[u8]) {
+    let _ = Reftable::default().add(bytes, HashKind::Sha1);
+    let [size, logs, body @ ..] = bytes else { return };
+    let mut table = b"REFT\x01\0".to_vec();
+    table.extend([*size, 0]);
+    table.extend([0; 16]);
+    let header = table.clone();
+    table.extend(body);
+    let logs = body.len() as u64 * u64::from(*logs) / 255;
+    let mut footer = header;
+    footer.extend([0; 24]);
+    footer.extend(logs.to_be_bytes());
+    footer.extend([0; 8]);
+    footer.extend(crc32(&footer).to_be_bytes());
+    table.extend(footer);
+    let mut first = Reftable::default();
+    if first.add(&table, HashKind::Sha1).is_ok() {
+        assert!(first.references.keys().all(|name| name.len() <= 3 * 4096));
+        assert!(first.ids().count() <= table.len() / 20);
+        let again = first.clone();
+        first.add(&table, HashKind::Sha1).expect("it was read before");
+        assert_eq!(first, again);
+    }
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+    })
 }

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::coverage::Gap;
 use super::finding::Finding;
-use super::git::{self, Direct, DirectReader, Gone, ObjectId};
+use super::git::{self, Direct, DirectReader, Gone, Large, ObjectId};
 use super::lfs::{self, Lfs};
 use super::plan::Plan;
 use super::provenance::Provenance;
@@ -86,8 +86,11 @@ pub fn scan<'i, T: Sync>(
                     worker.gap(Gap::TimeOut, &Place::Root(&item.provenance));
                     continue;
                 }
+                if item.before.is_empty() && is_file(&item) {
+                    worker.path_names(&item.provenance);
+                }
                 reading.blob(&item, &mut reader, &mut worker);
-                tell_new(&item, found, &mut reader, &mut worker, reading.shared);
+                tell_new(&item, found, &mut reader, &mut worker, reading);
                 for finding in &mut worker.harvest.findings[found..] {
                     finish(finding, one, &mut reader);
                 }
@@ -104,23 +107,59 @@ pub fn scan<'i, T: Sync>(
     gathered.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether the path is that of a file, and not the repository's own.
+fn is_file(item: &Item<'_>) -> bool {
+    item.provenance.commit().is_none_or(|commit| commit.object_kind == "blob" && !commit.id.is_empty())
+}
+
 impl Reading<'_> {
     fn blob(&self, item: &Item<'_>, reader: &mut DirectReader<'_>, worker: &mut Worker<'_>) {
         let place = || inert(&item.provenance.shown(), 300);
         let object = match reader.read(&item.id) {
             Ok(object) => object,
+            Err(git::Gap::TooLarge) => {
+                if let Err(gap) = self.large(&item.id, reader, worker, &item.provenance) {
+                    worker.harvest.coverage.gaps.add_many(gap.name(), 1, [place()]);
+                }
+                return;
+            }
             Err(gap) => return worker.harvest.coverage.gaps.add_many(gap.name(), 1, [place()]),
         };
-        if let Some(content) = lfs::content(&object.text, &self.common_dir) {
-            match (self.shared.plan.lfs, git::regular_file(&content)) {
-                (Lfs::Pointers, _) => worker.harvest.coverage.skipped.add(Gap::LfsPointer, &place()),
-                (Lfs::Content, Ok(mut file)) => return worker.stream(&mut file, &item.provenance),
-                (Lfs::Content, Err(_)) => {
-                    worker.harvest.coverage.gaps.add_many(git::Gap::LfsPointer.name(), 1, [place()]);
-                }
-            }
+        match (lfs::Pointer::parse(&object.text), self.shared.plan.lfs) {
+            (Some(_), Lfs::Pointers) => worker.harvest.coverage.skipped.add(Gap::LfsPointer, &place()),
+            (Some(pointer), Lfs::Content) => worker.lfs(&pointer, &self.common_dir, &item.provenance),
+            (None, _) => {}
         }
         worker.stream(&mut Cursor::new(&object.text), &item.provenance);
+    }
+
+    /// Reads a blob that is not held: as a stream, or put together by itself.
+    fn large(
+        &self,
+        id: &ObjectId,
+        reader: &mut DirectReader<'_>,
+        worker: &mut Worker<'_>,
+        provenance: &Provenance,
+    ) -> Result<(), git::Gap> {
+        match reader.read_large(id, self.shared.plan.max_file_size.unwrap_or(u64::MAX))? {
+            Large::Memory(object) => worker.stream(&mut Cursor::new(&object.text), provenance),
+            Large::Stream(mut bytes) => worker.stream(&mut bytes, provenance),
+        }
+        Ok(())
+    }
+
+    /// What stood in a blob before; one that cannot be read makes nothing known.
+    fn earlier(&self, id: &ObjectId, reader: &mut DirectReader<'_>, worker: &mut Worker<'_>, provenance: &Provenance) {
+        match reader.read(id) {
+            Ok(object) => {
+                if let (Some(pointer), Lfs::Content) = (lfs::Pointer::parse(&object.text), self.shared.plan.lfs) {
+                    worker.lfs(&pointer, &self.common_dir, provenance);
+                }
+                worker.stream(&mut Cursor::new(&object.text), provenance);
+            }
+            Err(git::Gap::TooLarge) => drop(self.large(id, reader, worker, provenance)),
+            Err(_) => {}
+        }
     }
 }
 
@@ -130,19 +169,16 @@ fn tell_new(
     found: usize,
     reader: &mut DirectReader<'_>,
     worker: &mut Worker<'_>,
-    shared: &Shared<'_>,
+    reading: &Reading<'_>,
 ) {
     if worker.harvest.findings.len() == found || item.before.is_empty() && item.gone.is_empty() {
         return;
     }
-    let mut before = Worker::new(shared);
+    let mut before = Worker::new(reading.shared);
     let mut ids = item.before.clone();
     ids.extend(gone_blobs(item.gone, reader));
     for id in ids {
-        // A version that cannot be read makes nothing known.
-        if let Ok(object) = reader.read(&id) {
-            before.stream(&mut Cursor::new(&object.text), &item.provenance);
-        }
+        reading.earlier(&id, reader, &mut before, &item.provenance);
     }
     let known: BTreeSet<FindingId> = before.harvest.findings.into_iter().map(|finding| finding.id).collect();
     let new = worker.harvest.findings.split_off(found);

@@ -38,6 +38,8 @@ pub enum Gap {
     Excluded,
     /// The commits of a git repository, beside the files of its work tree.
     History,
+    /// What lies in the place of an LFS file is not what its pointer names.
+    LfsDamaged,
     /// Files of which git holds a pointer only, that were not asked for.
     LfsPointer,
     Link,
@@ -64,6 +66,7 @@ impl Gap {
             Self::Encrypted => "encrypted archive member",
             Self::Excluded => "excluded",
             Self::History => "git history not read",
+            Self::LfsDamaged => "LFS content that is not what its pointer names",
             Self::LfsPointer => "LFS pointer, its content not asked for",
             Self::Link => "symbolic link not followed",
             Self::NotRegular => "not a regular file",
@@ -110,6 +113,14 @@ impl Gaps {
     fn merge(&mut self, other: Self) {
         for (reason, more) in other.0 {
             self.add_many(reason, more.count, more.examples);
+        }
+    }
+
+    /// Changes all examples.
+    pub fn reword(&mut self, mut change: impl FnMut(&str) -> String) {
+        for count in self.0.values_mut() {
+            count.examples.iter_mut().for_each(|example| *example = change(example));
+            count.examples.sort_unstable();
         }
     }
 

@@ -3,6 +3,8 @@
 //! A finding is made from a sighting and keeps nothing of the token but what may be shown: its id, its masked form and
 //! what it says about itself. Only a scan that is told to ask issuers keeps the token as well, as a [`Secret`].
 
+use zeroize::Zeroizing;
+
 use super::asked::Asked;
 use super::decode::Encoding;
 use super::facts::{self, Checksum, Fact};
@@ -28,6 +30,7 @@ pub struct Finding {
     pub provenance: Provenance,
     /// The first commit that had the token of a file at the same path.
     pub first_seen: Option<Box<Commit>>,
+    pub spot: Spot,
     pub position: Position,
     /// Bytes from the start of the file.
     pub offset: u64,
@@ -38,8 +41,27 @@ pub struct Finding {
     pub facts: Vec<Fact>,
     /// What its issuer said, if it was asked.
     pub asked: Option<Box<Asked>>,
-    /// The token, if an issuer is to be asked.
+    /// The token, if an issuer is to be asked, or a person is to see it.
     pub secret: Option<Secret>,
+    /// The token in clear, if the person who scans has asked for that; else nothing ever puts it here.
+    pub in_clear: Option<Zeroizing<String>>,
+}
+
+/// What of a place the token stands in. A name is its first line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Spot {
+    /// What the file or the folder is called.
+    Name,
+    Text,
+}
+
+impl Spot {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Text => "text",
+        }
+    }
 }
 
 /// A token as it may be shown: the fixed start of its kind, and the last four characters.
@@ -124,6 +146,7 @@ impl Finding {
             checksum: Checksum::of(kind, sighting.confidence),
             provenance,
             first_seen: None,
+            spot: Spot::Text,
             position,
             offset,
             len: sighting.range.len(),
@@ -131,8 +154,15 @@ impl Finding {
             masked: Masked::of(kind, &sighting.text),
             facts: facts::of(kind, &sighting.text, now),
             asked: None,
+            in_clear: None,
             secret: (secrets == Secrets::Kept).then(|| Secret::new(sighting.text.to_vec())),
         })
+    }
+
+    /// The same, of a token that stands in a name.
+    #[must_use]
+    pub fn in_name(self) -> Self {
+        Self { spot: Spot::Name, offset: 0, position: Position { line: 1, column: 1 }, ..self }
     }
 
     /// The commit that brought the token, if a history was read.
@@ -142,7 +172,7 @@ impl Finding {
 
     /// By place, then by token: the order in which findings are told.
     pub fn order(&self, other: &Self) -> std::cmp::Ordering {
-        let key = |one: &Self| (one.offset, one.kind.clone(), one.id.clone(), one.encodings.clone());
+        let key = |one: &Self| (one.spot, one.offset, one.kind.clone(), one.id.clone(), one.encodings.clone());
         self.provenance.cmp(&other.provenance).then_with(|| key(self).cmp(&key(other)))
     }
 }

@@ -29,7 +29,6 @@ use super::read::{Harvest, Shared, slashed};
 use super::text::{self, Sighting};
 use super::time_out::until;
 use super::tree::Repository;
-use crate::recognize::Scratch;
 use crate::redact::inert;
 
 /// Scans the repositories that were met in the tree at `root`.
@@ -181,7 +180,7 @@ impl Opened {
     }
 
     fn scan(&self, shared: &Shared<'_>, harvest: &mut Harvest, past: &mut Vec<Past>) -> Result<Submodules, git::Error> {
-        let Harvest { coverage, inline, .. } = harvest;
+        let Harvest { findings, coverage, inline, .. } = harvest;
         let plan = shared.plan;
         let options = git::Options {
             max_object_bytes: plan.max_file_size.unwrap_or(u64::MAX),
@@ -197,11 +196,15 @@ impl Opened {
             0 => Texts::new(shared.scanner),
             _ => Texts::beside_archives(shared.scanner),
         };
-        let blobs = Blobs::new(shared);
+        let common_dir = self.objects.parent().unwrap_or(&self.objects);
+        let blobs = Blobs::new(shared, common_dir);
         let read = until(shared.until, |stop| git::scan_repository(&self.path, &detector, &blobs, &options, stop))?;
         let git::Scanned { findings: hits, opened, coverage: read } = read;
         add(coverage, &read, plan, &self.own);
-        coverage.merge(blobs.into_read());
+        let rest = blobs.finish(Path::new(&self.own));
+        coverage.merge(rest.coverage);
+        *inline += rest.inline;
+        findings.extend(rest.findings);
         if hits.is_empty() && opened.is_empty() {
             return Ok(read.submodules);
         }
@@ -256,7 +259,7 @@ impl Teller<'_, '_> {
         let mut past = Vec::new();
         for sighting in sightings.iter().filter(|sighting| sighting.confidence >= plan.min_confidence) {
             let (start, end) = (sighting.range.start, sighting.range.end);
-            let (mut provenance, mut offset) = (provenance.clone(), start as u64);
+            let (mut provenance, offset) = (provenance.clone(), start as u64);
             let position = match first.kind {
                 git::ObjectKind::Tree => {
                     let name = git::name_around(&object.text, start, &first.object).ok_or(git::Gap::Damaged)?;
@@ -265,14 +268,14 @@ impl Teller<'_, '_> {
                     if self.repository.excludes(Path::new(folder).join(&*String::from_utf8_lossy(name)), plan) {
                         continue;
                     }
-                    provenance.path = plan.recognizer.withhold(&slashed(&whole), &mut Scratch::new()).into_owned();
-                    offset = 0;
+                    provenance.path = slashed(&whole);
                     Position { line: 1, column: 1 }
                 }
                 _ => lines.position(&object.text, start),
             };
             let finding =
                 Finding::new(sighting, offset, position, provenance, plan.secrets, &plan.recognizer, self.shared.now);
+            let finding = if first.kind == git::ObjectKind::Tree { finding.map(Finding::in_name) } else { finding };
             let is_suppressed = plan.inline.suppresses(&object.text, start, end);
             past.extend(finding.map(|finding| Past { finding, is_suppressed }));
         }

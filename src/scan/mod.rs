@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Three things must stay true. A scan never lies: whatever was not read is in its [`Coverage`], with the reason. A scan
-//! never tells: a [`Finding`] holds no token, only its masked form and its id. And a scan of the same bytes gives the
+//! never tells: a [`Finding`] holds no token, only its masked form and its id, unless it was asked to keep them. And a scan of the same bytes gives the
 //! same findings in the same order, however many threads took part.
 
 mod archive;
@@ -28,6 +28,7 @@ mod incremental;
 mod lfs;
 mod lines;
 mod log_opts;
+mod names;
 mod once;
 mod plan;
 mod progress;
@@ -48,7 +49,7 @@ pub use asked::{Asked, Revocation, Verdict};
 pub use coverage::{Coverage, Gap, GapCount, Gaps};
 pub use decode::Encoding;
 pub use facts::{Checksum, Fact};
-pub use finding::{Finding, Masked, Secrets};
+pub use finding::{Finding, Masked, Secrets, Spot};
 pub use incremental::{BadState, State};
 pub use lfs::Lfs;
 pub use lines::Position;

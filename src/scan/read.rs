@@ -4,7 +4,7 @@
 //! that overlap by twice [`OVERLAP`]: a token is taken from the chunk in which so many bytes stand on both sides of its
 //! start, so that it is whole, its context is there, and it is taken once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -13,9 +13,12 @@ use std::time::Instant;
 use super::archive::{self, Budget, Bytes, Format, Left, Member};
 use super::coverage::{Coverage, Gap};
 use super::finding::Finding;
+use super::git;
 use super::incremental::Pending;
-use super::lines::Lines;
-use super::plan::Plan;
+use super::lfs::{Lacking, Lfs, Pointer};
+use super::lines::{Lines, Position};
+use super::names::names;
+use super::plan::{History, Plan};
 use super::provenance::Provenance;
 use super::text::{Decoding, Scratch, TextScanner};
 use crate::clock::Timestamp;
@@ -42,6 +45,8 @@ pub struct Worker<'p> {
     buffers: Vec<Vec<u8>>,
     /// Archives that were told to be damaged.
     damaged: u64,
+    /// Tokens in names of folders, each of which many files have in their paths.
+    named: HashSet<(FindingId, String)>,
     pub harvest: Harvest,
 }
 
@@ -116,7 +121,8 @@ impl Harvest {
 
 impl<'p> Worker<'p> {
     pub fn new(shared: &'p Shared<'p>) -> Self {
-        Self { shared, scratch: shared.scanner.scratch(), buffers: Vec::new(), damaged: 0, harvest: Harvest::default() }
+        let (scratch, harvest) = (shared.scanner.scratch(), Harvest::default());
+        Self { shared, scratch, buffers: Vec::new(), damaged: 0, named: HashSet::new(), harvest }
     }
 
     /// Whether the scan's time is over.
@@ -126,12 +132,19 @@ impl<'p> Worker<'p> {
 
     /// Scans a regular file.
     pub fn file(&mut self, path: &Path) {
-        let place = Place::Path(path);
+        self.name(path);
+        self.file_at(path, Place::Path(path));
+    }
+
+    /// Scans a regular file that has another name in the report.
+    pub fn file_as(&mut self, path: &Path, provenance: &Provenance) {
+        self.file_at(path, Place::Root(provenance));
+    }
+
+    fn file_at(&mut self, path: &Path, place: Place<'_>) {
         match File::open(path) {
             Ok(mut file) => {
-                if let Some(limit) = self.shared.plan.max_file_size
-                    && file.metadata().is_ok_and(|about| about.len() > limit)
-                {
+                if self.is_too_large(&file) {
                     return self.gap(Gap::TooLarge, &place);
                 }
                 self.harvest.coverage.files += 1;
@@ -153,12 +166,68 @@ impl<'p> Worker<'p> {
         self.input(Input::Sized(bytes, size), Place::Root(provenance), 0, None);
     }
 
+    /// Scans what an LFS pointer stands for.
+    pub fn lfs(&mut self, pointer: &Pointer, common_dir: &Path, provenance: &Provenance) {
+        let place = Place::Root(provenance);
+        match pointer.open(common_dir) {
+            Ok(file) if self.is_too_large(&file) => self.gap(Gap::TooLarge, &place),
+            Ok(mut file) => {
+                self.harvest.coverage.files += 1;
+                self.input(Input::File(&mut file), place, 0, None);
+            }
+            Err(Lacking::Damaged) => self.gap(Gap::LfsDamaged, &place),
+            Err(Lacking::Missing) => self.lfs_gap(&place),
+        }
+    }
+
+    fn lfs_gap(&mut self, place: &Place<'_>) {
+        let shown = self.shown(&place.shown());
+        self.harvest.coverage.gaps.add_many(git::Gap::LfsPointer.name(), 1, [shown]);
+    }
+
+    fn is_too_large(&self, file: &File) -> bool {
+        let limit = self.shared.plan.max_file_size;
+        limit.is_some_and(|limit| file.metadata().is_ok_and(|about| about.len() > limit))
+    }
+
+    /// Searches what a file or a folder is called.
+    pub fn name(&mut self, path: &Path) {
+        let Some(name) = path.file_name() else { return };
+        self.search_names(&name.to_string_lossy(), &|_| Provenance::file(slashed(path)));
+    }
+
+    /// Searches every name of a path in a repository; folders are told at their own paths.
+    pub fn path_names(&mut self, whole: &Provenance) {
+        self.search_names(&whole.path, &|part| Provenance { path: part.to_owned(), ..whole.clone() });
+    }
+
+    fn search_names(&mut self, path: &str, place: &dyn Fn(&str) -> Provenance) {
+        let Shared { plan, scanner, now, .. } = *self.shared;
+        for name in names(path) {
+            let (sightings, _) = scanner.scan(&path.as_bytes()[name.clone()], &mut self.scratch);
+            for sighting in sightings.drain(..).filter(|one| one.confidence >= plan.min_confidence) {
+                let (provenance, start) = (place(&path[..name.end]), Position { line: 1, column: 1 });
+                let finding = Finding::new(&sighting, 0, start, provenance, plan.secrets, scanner.recognizer(), now);
+                let Some(finding) = finding.map(Finding::in_name) else { continue };
+                if self.named.insert((finding.id.clone(), finding.provenance.shown())) {
+                    self.harvest.findings.push(finding);
+                }
+            }
+        }
+    }
+
     pub fn gap(&mut self, gap: Gap, place: &Place<'_>) {
-        self.harvest.coverage.gaps.add(gap, &crate::redact::inert(&place.shown(), 300));
+        let shown = self.shown(&place.shown());
+        self.harvest.coverage.gaps.add(gap, &shown);
     }
 
     pub fn skip(&mut self, gap: Gap, path: &Path) {
-        self.harvest.coverage.skipped.add(gap, &crate::redact::inert(&slashed(path), 300));
+        let shown = self.shown(&slashed(path));
+        self.harvest.coverage.skipped.add(gap, &shown);
+    }
+
+    fn shown(&mut self, path: &str) -> String {
+        crate::redact::inert(&self.shared.scanner.withheld(path, &mut self.scratch), 300)
     }
 
     fn input(&mut self, input: Input<'_>, place: Place<'_>, depth: usize, budget: Option<&Budget>) {
@@ -183,6 +252,16 @@ impl<'p> Worker<'p> {
                 self.gap(Gap::ArchiveDepth, &place);
             } else if self.archive(format, &mut input, &buffer[..filled], more.is_end(), place, depth, budget) {
                 return;
+            }
+        }
+        // With the history, pointers are followed there.
+        if let (History::None, Place::Path(path)) = (self.shared.plan.history, place)
+            && more.is_end()
+            && Pointer::parse(&buffer[..filled]).is_some()
+        {
+            match self.shared.plan.lfs {
+                Lfs::Content => self.lfs_gap(&place),
+                Lfs::Pointers => self.skip(Gap::LfsPointer, path),
             }
         }
         let mut lines = Lines::default();
@@ -273,6 +352,9 @@ impl<'p> Worker<'p> {
         let damaged = self.damaged;
         let told = archive::open(format, bytes, budget, &mut |member| {
             members += 1;
+            if let Member::Named(name, _) | Member::Unread(name, _) = &member {
+                self.search_names(name, &|part| place.provenance().member(part.to_owned()));
+            }
             match member {
                 // A compressed file is its content: `x.tar.gz!/a` says all that `x.tar.gz!/x.tar!/a` does.
                 Member::Content(stream) => self.input(Input::Stream(stream), place, depth + 1, Some(budget)),

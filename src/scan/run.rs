@@ -1,5 +1,6 @@
 //! The run: from a plan to an outcome.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::coverage::Coverage;
-use super::finding::Finding;
+use super::finding::{Finding, Spot};
 use super::git::{BadIndex, BadRevision};
 use super::history;
 use super::incremental::State;
@@ -19,6 +20,7 @@ use super::rules::Applies;
 use super::staged;
 use super::text::TextScanner;
 use super::tree;
+use crate::redact::inert;
 use crate::token::FindingId;
 
 /// What a scan has found, and what it has read.
@@ -94,7 +96,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, Error> {
         Choice::Range(wanted) => all = range::scan(wanted, &shared)?,
         Choice::Staged(chosen) => all = staged::scan(chosen, &shared)?,
     }
-    Ok(settle(all, plan, began))
+    Ok(settle(all, &shared, began))
 }
 
 /// Scans what a stream has in it, as if it were standard input.
@@ -103,7 +105,7 @@ pub fn run_on_stream(plan: &Plan, stream: &mut dyn Read) -> Outcome {
     let scanner = TextScanner::new(Arc::clone(&plan.recognizer), plan.decode_depth);
     let until = plan.time_out.and_then(|time| began.checked_add(time));
     let shared = Shared { plan, scanner: &scanner, now: plan.clock.now(), until };
-    settle(scan_stream(stream, &shared), plan, began)
+    settle(scan_stream(stream, &shared), &shared, began)
 }
 
 fn scan_stream(stream: &mut dyn Read, shared: &Shared<'_>) -> Harvest {
@@ -144,10 +146,15 @@ fn is_pipe(_: &fs::Metadata) -> bool {
 }
 
 /// Puts the findings in order and takes out the known ones.
-fn settle(all: Harvest, plan: &Plan, began: Instant) -> Outcome {
+fn settle(all: Harvest, shared: &Shared<'_>, began: Instant) -> Outcome {
+    let plan = shared.plan;
     let mut suppressed = Suppressed { inline: all.inline, ..Suppressed::default() };
     let mut findings = all.findings;
     findings.sort_by(Finding::order);
+    // The name of a folder is met by every thread that reads a file in it.
+    findings.dedup_by(|one, two| {
+        one.spot == Spot::Name && two.spot == Spot::Name && one.id == two.id && one.provenance == two.provenance
+    });
     findings.retain(|finding| {
         let path = finding.provenance.path.trim_start_matches("./");
         let applies = plan.rule_paths.apply(&finding.kind, path);
@@ -170,5 +177,23 @@ fn settle(all: Harvest, plan: &Plan, began: Instant) -> Outcome {
     let told = findings.iter().map(|finding| &finding.id).collect();
     let state = plan.state.as_ref().map(|state| state.after(all.pending, &told));
     let unused_entries = plan.ignore_file.unused(&used).map(str::to_owned).collect();
-    Outcome { findings, coverage: all.coverage, suppressed, took: began.elapsed(), unused_entries, state }
+    let mut coverage = all.coverage;
+    withhold(&mut findings, &mut coverage, shared.scanner);
+    Outcome { findings, coverage, suppressed, took: began.elapsed(), unused_entries, state }
+}
+
+/// Takes tokens out of every path that is told. Until here a path is what the file is called.
+fn withhold(findings: &mut [Finding], coverage: &mut Coverage, scanner: &TextScanner) {
+    let mut scratch = scanner.scratch();
+    for finding in findings {
+        let Provenance { path, members, .. } = &mut finding.provenance;
+        for name in members.iter_mut().chain([path]) {
+            if let Cow::Owned(shown) = scanner.withheld(name, &mut scratch) {
+                *name = shown;
+            }
+        }
+    }
+    for gaps in [&mut coverage.gaps, &mut coverage.skipped] {
+        gaps.reword(|example| inert(&scanner.withheld(example, &mut scratch), 300));
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
 
 use super::coverage::Gap;
-use super::plan::Ignored;
+use super::plan::{History, Ignored};
 use super::read::{Harvest, Place, Shared, Worker};
 
 /// A repository that was met on the way.
@@ -25,6 +25,8 @@ pub enum Repository {
 /// Scans all files below a folder, and says which repositories are among them, in the order of their names.
 pub fn scan(root: &Path, shared: &Shared<'_>) -> (Harvest, Vec<Repository>) {
     let plan = shared.plan;
+    // Whoever reads the history reads them for their pointers, under the names that people know.
+    let leaves_lfs = plan.history == History::Full && plan.state.is_none();
     let obey = plan.ignored == Ignored::Skipped;
     let met = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&met);
@@ -41,7 +43,7 @@ pub fn scan(root: &Path, shared: &Shared<'_>) -> (Harvest, Vec<Repository>) {
             let repository = repository(entry);
             let goes_on = !matches!(repository, Some(Repository::Here(_)));
             note.lock().unwrap_or_else(PoisonError::into_inner).extend(repository);
-            goes_on
+            goes_on && !(leaves_lfs && is_lfs_store(entry))
         })
         .build_parallel();
     let gathered = Mutex::new(Harvest::default());
@@ -68,6 +70,12 @@ fn repository(entry: &DirEntry) -> Option<Repository> {
         }
         _ => None,
     }
+}
+
+/// Whether an entry is where a repository keeps the content of LFS files.
+fn is_lfs_store(entry: &DirEntry) -> bool {
+    let folder = entry.path().parent().filter(|folder| entry.file_name() == "objects" && folder.ends_with("lfs"));
+    folder.and_then(Path::parent).is_some_and(|git| git.join("objects").is_dir() && git.join("HEAD").is_file())
 }
 
 struct Builder<'s, 'g> {
@@ -100,7 +108,12 @@ impl ParallelVisitor for Visitor<'_, '_> {
             self.worker.gap(Gap::TimeOut, &Place::Path(entry.path()));
             return WalkState::Quit;
         }
-        match entry.file_type() {
+        let kind = entry.file_type();
+        // The folder itself was named by whoever scans it; files see to their own names.
+        if entry.depth() > 0 && !kind.is_some_and(|kind| kind.is_file()) {
+            self.worker.name(entry.path());
+        }
+        match kind {
             Some(kind) if kind.is_file() => self.worker.file(entry.path()),
             Some(kind) if kind.is_dir() => {}
             // Its target is in the tree, or is not ours to read.

@@ -33,6 +33,41 @@ proptest! {
     }
 
     #[test]
+    fn an_archive_of_the_past_of_any_bytes_ends(
+        head in prop_oneof![
+            Just(b"PK\x03\x04".to_vec()), Just(vec![0x1f, 0x8b, 8, 0]), Just(b"!<arch>\n".to_vec()), Just(b"BZh9".to_vec()),
+            Just(vec![0xfd, b'7', b'z', b'X', b'Z', 0]), Just(vec![0x28, 0xb5, 0x2f, 0xfd]), Just(Vec::new()),
+        ],
+        bytes in proptest::collection::vec(any::<u8>(), 0..600),
+    ) {
+        checks::past_archive(&[head, bytes].concat());
+    }
+
+    #[test]
+    fn a_reftable_of_any_bytes_is_refused_or_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        checks::reftable(&bytes);
+    }
+
+    #[test]
+    fn a_reftable_of_a_block_of_any_records_is_refused_or_read(
+        size in any::<u8>(), logs in any::<u8>(), kind in prop_oneof![Just(b'r'), Just(b'g')],
+        records in proptest::collection::vec((0_u8..3, 0_u8..6, 0_u8..4, any::<[u8; 48]>()), 0..6),
+    ) {
+        let mut block = Vec::new();
+        for (shared, len, value, filler) in records {
+            block.extend([shared, len << 3 | value]);
+            block.extend(&filler[..usize::from(len)]);
+            block.push(0);
+            block.extend(&filler[..match value { 1 => 20, 2 => 40, 3 => 1, _ => 0 }]);
+        }
+        // One place of a whole name.
+        block.extend([0, 0, 28, 0, 1]);
+        let len = u8::try_from((block.len() + 28).min(255)).unwrap_or(u8::MAX);
+        let table = [&[size, logs, kind, 0, 0, len][..], &block].concat();
+        checks::reftable(&table);
+    }
+
+    #[test]
     fn recognizing_any_bytes_keeps_its_promises(bytes in token_like()) {
         checks::recognize(&bytes);
     }

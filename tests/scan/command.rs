@@ -1,5 +1,7 @@
 //! The command: exit codes, suppression, and that no report tells a token.
 
+use std::fs;
+
 use stanch::token::{generate, macaroon, pat};
 
 use super::repo::Repo;
@@ -295,4 +297,35 @@ fn the_tokens_of_our_own_issuer_are_known_without_its_configuration() {
         let folder = Folder::new().with("a", [b"TOKEN=".as_slice(), &made, b"\n"].concat());
         assert_eq!(found(&folder.scan(&[])), [(kind.id.to_string(), "a".to_owned())]);
     }
+}
+
+#[test]
+fn tokens_are_shown_only_where_that_was_said() {
+    let secret = token("npm-access-token", 77);
+    let folder = Folder::new().with("a.env", format!("key={secret}\n"));
+    let shown = |ran: &super::support::Ran| ran.out().contains(&secret);
+    assert!(!shown(&folder.run(&["scan"])));
+    // Not a terminal: it must be said a second time.
+    let refused = folder.run(&["scan", "--show-secrets"]);
+    assert_eq!((refused.code(), refused.out().as_str()), (2, ""));
+    assert!(refused.err().contains("--show-secrets=yes"), "{}", refused.err());
+    for format in ["human", "json", "jsonl"] {
+        let ran = folder.run(&["scan", "--show-secrets=yes", "-f", format]);
+        assert!(ran.code() == 1 && shown(&ran), "{format}: {}", ran.out());
+        assert!(ran.err().contains("tokens in clear") && !ran.err().contains(&secret), "{}", ran.err());
+    }
+    assert_eq!(folder.run(&["scan", "--json", "--show-secrets=yes"]).json()["findings"][0]["secret"], secret);
+    for format in ["sarif", "html", "csv", "junit", "github-actions", "gitleaks-json", "trufflehog-json"] {
+        let ran = folder.run(&["scan", "--show-secrets=yes", "-f", format]);
+        assert!(ran.code() == 2 && !shown(&ran), "{format}");
+    }
+    let on_terminal = on_a_terminal(&folder, &format!("{} scan --show-secrets", env!("CARGO_BIN_EXE_stanch")));
+    assert!(on_terminal.contains(&secret), "{on_terminal}");
+    let outside = Folder::new();
+    let report = outside.path().join("report.json");
+    fs::write(&report, "old").expect("the folder is ours");
+    folder.run(&["scan", "--json", "--show-secrets=yes", "-o", report.to_str().expect("text")]);
+    assert!(fs::read_to_string(&report).expect("it was written").contains(&secret));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&report).expect("it is there").permissions());
+    assert_eq!(mode & 0o777, 0o600);
 }

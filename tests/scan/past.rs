@@ -202,3 +202,38 @@ fn of_commits_of_one_second_the_parent_is_the_first() {
         assert_eq!(report["findings"][0]["commit"]["id"], first, "{report}");
     }
 }
+
+#[test]
+fn the_content_of_lfs_files_is_read_for_its_pointers_and_once() {
+    let repo = Repo::new();
+    let store = |text: &str| {
+        let oid = super::support::sha256(text.as_bytes());
+        repo.write(&format!(".git/lfs/objects/{}/{}/{oid}", &oid[..2], &oid[2..4]), Some(text));
+        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {}\n", text.len())
+    };
+    let npm = |seed| token("npm-access-token", seed);
+    repo.commit("models/first.bin", Some(&store(&npm(70))));
+    repo.commit("models/first.bin", Some(&store("clean")));
+    // As git stores it, a pointer may be a difference from a text.
+    repo.commit("text", Some(&format!("{}{}", store(&npm(71)), "x\n".repeat(600))));
+    repo.commit("text", Some(&store(&npm(71))));
+    // Nothing points to it any more, or not yet.
+    store(&npm(72));
+    for _ in 0..2 {
+        let report = repo.folder.scan(&[]);
+        let mut places: Vec<_> = found(&report).into_iter().map(|(_, place)| place).collect();
+        places.sort();
+        assert_eq!(report["complete"], true, "{report}");
+        assert!(places[0].starts_with(".git/lfs/objects/"), "{places:?}");
+        assert_eq!(places[1..], ["models/first.bin", "text"]);
+        repo.git(&["repack", "-q", "-a", "-d", "-f"]);
+    }
+    // A pointer in the place of a file is a gap where no history tells of it.
+    assert_eq!(repo.folder.run(&["scan", "--history", "none", "models"]).code(), 3);
+    assert_eq!(repo.folder.run(&["scan", "--history", "none", "--lfs", "pointers", "models"]).code(), 0);
+    let oid = super::support::sha256(npm(70).as_bytes());
+    fs::write(repo.path(&format!(".git/lfs/objects/{}/{}/{oid}", &oid[..2], &oid[2..4])), "other").expect("it is ours");
+    let report = repo.folder.scan(&[]);
+    let gaps = &report["coverage"]["not_read"][0];
+    assert_eq!((gaps["count"].as_u64(), gaps["examples"][0].as_str()), (Some(1), Some("models/first.bin")), "{report}");
+}

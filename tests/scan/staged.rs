@@ -184,12 +184,64 @@ fn a_damaged_index_is_refused_and_a_missing_object_is_a_gap() {
 #[test]
 fn the_content_of_a_staged_lfs_file_is_read_where_it_lies() {
     let repo = Repo::new();
-    let oid = "ab".repeat(32);
+    let content = npm(1);
+    let oid = super::support::sha256(content.as_bytes());
     let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 99\n");
     repo.write("model.bin", Some(&pointer));
     repo.git(&["add", "-A"]);
     assert_eq!(repo.folder.run(&["scan", "--staged"]).code(), 3);
     assert_eq!(repo.folder.run(&["scan", "--staged", "--lfs", "pointers"]).code(), 0);
-    repo.write(&format!(".git/lfs/objects/ab/ab/{oid}"), Some(&npm(1)));
+    let place = format!(".git/lfs/objects/{}/{}/{oid}", &oid[..2], &oid[2..4]);
+    // Something else lies there: it is not what was staged.
+    repo.write(&place, Some(&npm(2)));
+    assert_eq!(repo.folder.run(&["scan", "--staged"]).code(), 3);
+    repo.write(&place, Some(&content));
     assert_eq!(places(&repo, &[]), ["model.bin"]);
+}
+
+#[test]
+fn a_file_larger_than_may_be_held_is_read_where_it_is_staged_or_committed() {
+    let repo = Repo::new();
+    repo.commit("a", Some("nothing"));
+    // 66 MiB: over the 64 that are held. Zeros are quick to compress.
+    let mut large = vec![b'\n'; 66 << 20];
+    large.extend(npm(7).as_bytes());
+    std::fs::write(repo.path("large.log"), &large).expect("the folder is ours");
+    repo.git(&["add", "-A"]);
+    assert_eq!(places(&repo, &[]), ["large.log"]);
+    let limited = repo.folder.run(&["scan", "--staged", "--json", "--max-file-size", "1000000"]);
+    assert_eq!((limited.code(), limited.json()["coverage"]["not_read"][0]["reason"].as_str()), (3, Some("too large")));
+    repo.save("Large");
+    large.extend(format!("\n{}", npm(8)).bytes());
+    std::fs::write(repo.path("large.log"), &large).expect("the folder is ours");
+    repo.save("Larger");
+    for _ in 0..2 {
+        // Of two large versions only what is new is told.
+        let report = repo.folder.scan(&["--since-commit", "HEAD~1"]);
+        assert_eq!(found(&report).len(), 1, "{report}");
+        assert_eq!((&report["complete"], &report["suppressed"]["earlier"]), (&true.into(), &1.into()));
+        repo.git(&["-c", "core.bigFileThreshold=1g", "repack", "-q", "-a", "-d", "-f"]);
+    }
+}
+
+#[test]
+fn a_token_in_the_name_of_a_new_file_or_folder_is_told_and_not_shown() {
+    let repo = Repo::new();
+    repo.commit("a", Some("nothing"));
+    let (file, folder) = (npm(3), npm(4));
+    repo.write(&format!("{folder}/x/{file}.txt"), Some(&npm(5)));
+    repo.write(&format!("{folder}/y"), Some("nothing"));
+    repo.git(&["add", "-A"]);
+    for args in [&["--staged"][..], &["--since-commit", "HEAD~1"]] {
+        let ran = repo.folder.run(&[&["scan", "--json"], args].concat());
+        assert!([&file, &folder].iter().all(|token| !ran.out().contains(token.as_str())), "{}", ran.out());
+        let report = ran.json();
+        let names = report["findings"].as_array().expect("a list").iter().filter(|one| one["spot"] == "name").count();
+        assert_eq!((found(&report).len(), names), (3, 2), "{report}");
+        repo.save("More");
+    }
+    // It is not new a second time.
+    repo.write(&format!("{folder}/y"), Some("changed"));
+    repo.git(&["add", "-A"]);
+    assert_eq!(places(&repo, &[]), [""; 0]);
 }

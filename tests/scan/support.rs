@@ -112,3 +112,15 @@ pub fn found(report: &Value) -> Vec<(String, String)> {
 pub fn kinds(report: &Value) -> Vec<String> {
     found(report).into_iter().map(|(kind, _)| kind).collect()
 }
+
+/// In hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    use sha2::Digest as _;
+
+    sha2::Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

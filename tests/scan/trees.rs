@@ -109,3 +109,44 @@ fn patterns_choose_what_is_read() {
     assert_eq!(places(&["--exclude", "vendor"]), ["src/a.js", "src/b.py"]);
     assert_eq!(places(&["vendor", "src/a.js"]), ["src/a.js", "vendor/c.js"]);
 }
+
+#[test]
+fn a_token_in_a_name_is_told_and_shown_in_no_path() {
+    let secrets: Vec<_> = (90..95).map(|seed| token("npm-access-token", seed)).collect();
+    let tar = super::archives::tar(&[(&format!("pkg/{}/inner.txt", secrets[2]), b"nothing")]);
+    let folder = Folder::new()
+        .with(&format!("{}/plain.txt", secrets[0]), "nothing")
+        .with(&format!("{}/other.zip", secrets[0]), b"PK\x03\x04 damaged")
+        .with(&format!("sub/{}.env", secrets[1]), format!("key={}\n", secrets[3]))
+        .with("a.tar", tar);
+    symlink("nowhere", folder.path().join(&secrets[4])).expect("the folder is ours");
+    for format in [
+        "human",
+        "json",
+        "jsonl",
+        "sarif",
+        "csv",
+        "junit",
+        "html",
+        "github-actions",
+        "gitleaks-json",
+        "trufflehog-json",
+    ] {
+        let ran = folder.run(&["scan", "-v", "--format", format]);
+        for secret in &secrets {
+            assert!(
+                !ran.out().contains(&secret[..30]) && !ran.err().contains(&secret[..30]),
+                "{format}: {}",
+                ran.out()
+            );
+        }
+    }
+    let report = folder.scan(&[]);
+    let spots: Vec<_> =
+        report["findings"].as_array().expect("a list").iter().map(|one| one["spot"].as_str().expect("text")).collect();
+    assert_eq!(spots.iter().filter(|spot| **spot == "name").count(), 4, "{report}");
+    assert_eq!(spots.len(), 5, "{report}");
+    // Patterns still mean the real names.
+    let excluded = folder.scan(&["--exclude", &format!("{}.env", secrets[1])]);
+    assert_eq!(excluded["findings"].as_array().expect("a list").len(), 3);
+}

@@ -14,7 +14,7 @@ use super::choose::Choose;
 use super::kinds::recognizer_with;
 use super::remember::Remember;
 use super::targets::Targets;
-use crate::cli::Usage;
+use crate::cli::{HintExt as _, Usage};
 use crate::clock::Clock;
 use crate::scan::report::Format;
 use crate::scan::{ArchiveLimits, Baseline, History, IgnoreFile, Ignored, Inline, Plan, Unreachable};
@@ -26,6 +26,13 @@ Exit codes: 0 clean and complete, 1 tokens found, 2 wrong usage, 3 nothing found
 Comments that suppress a finding on their line: stanch:ignore, gitleaks:allow, betterleaks:allow, trufflehog:ignore,
 kingfisher:ignore, pragma: allowlist secret. On the next line: stanch:ignore-next-line.
 Files: .stanchignore and .gitleaksignore in the working folder hold finding ids, or patterns as in .gitignore.";
+
+/// Where the report goes if no file is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdout {
+    Elsewhere,
+    Terminal,
+}
 
 /// Ignore files that are read where they are found.
 const IGNORE_FILES: &[&str] = &[".stanchignore", ".gitleaksignore"];
@@ -123,6 +130,17 @@ pub struct ScanArgs {
     #[arg(long, visible_alias = "ignore-gitleaks-allow", help_heading = "What is known")]
     no_inline_ignore: bool,
 
+    /// Show the tokens themselves, on a terminal or, with `=yes`, anywhere; only in the forms human, json and jsonl
+    #[arg(
+        long,
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "terminal",
+        value_name = "WHERE",
+        help_heading = "Report"
+    )]
+    show_secrets: Option<Clear>,
     /// The form of the report
     #[arg(short, long, value_enum, default_value_t = Form::Human, visible_alias = "report-format", help_heading = "Report")]
     format: Form,
@@ -180,6 +198,15 @@ enum MinConfidence {
     Verified,
 }
 
+/// Where tokens may be shown in clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Clear {
+    /// Where a person reads it and it is not kept
+    Terminal,
+    /// Wherever the report goes
+    Yes,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Past {
     Full,
@@ -230,6 +257,22 @@ impl ScanArgs {
             Form::Sarif => Format::Sarif,
             Form::TrufflehogJson => Format::TrufflehogJson,
         }
+    }
+
+    /// Whether the tokens themselves are to be shown.
+    ///
+    /// # Errors
+    /// They would be kept somewhere, or leave the machine, by accident.
+    pub(super) fn shows_secrets(&self, stdout: Stdout) -> anyhow::Result<bool> {
+        let Some(place) = self.show_secrets else { return Ok(false) };
+        if !matches!(self.format(), Format::Human | Format::Json | Format::Jsonl) {
+            return Err(Usage("tokens are shown in the forms human, json and jsonl only".into()).into());
+        }
+        if place == Clear::Terminal && (self.output.is_some() || stdout == Stdout::Elsewhere) {
+            let told = "the report goes to no terminal, so tokens in it would be kept or sent on";
+            return Err(anyhow::Error::from(Usage(told.into()))).hint("`--show-secrets=yes` says that this is meant");
+        }
+        Ok(true)
     }
 
     /// What was typed, with repositories fetched.

@@ -27,14 +27,15 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use zeroize::Zeroizing;
 
 #[cfg(feature = "server")]
 use super::Context;
 use super::{HintExt as _, out};
 use crate::scan::report::{self, Colour, Detail};
-use crate::scan::{Baseline, Outcome, State};
+use crate::scan::{Baseline, Outcome, Secrets, State};
 pub use args::ScanArgs;
-use args::{Fail, Tint};
+use args::{Fail, Stdout, Tint};
 use ask::{Answered, Ask};
 use progress::Shown;
 
@@ -72,9 +73,11 @@ impl Command {
 }
 
 fn scan(args: &ScanArgs, ask: Ask) -> anyhow::Result<ExitCode> {
+    let stdout = if io::stdout().is_terminal() { Stdout::Terminal } else { Stdout::Elsewhere };
+    let shows_secrets = args.shows_secrets(stdout)?;
     let targets = args.targets()?;
     let mut plan = args.plan(&targets, ask.kinds()?)?;
-    plan.secrets = ask.secrets();
+    plan.secrets = if shows_secrets { Secrets::Kept } else { ask.secrets() };
     let remembered = args.remember.file()?;
     if let Some(file) = &remembered {
         plan.state = Some(remember::read(file, State::new(&plan, &args.deciding()?)));
@@ -86,6 +89,9 @@ fn scan(args: &ScanArgs, ask: Ask) -> anyhow::Result<ExitCode> {
     let mut outcome = run.map_err(|error| super::Usage(with_causes(&error)))?;
     if let (Some(file), Some(state)) = (&remembered, &outcome.state) {
         remember::write(file, state)?;
+    }
+    if shows_secrets {
+        show_secrets(&mut outcome);
     }
     let answered = ask.answer(&mut outcome, &plan)?;
     if let Some(path) = &args.update_baseline {
@@ -99,6 +105,17 @@ fn scan(args: &ScanArgs, ask: Ask) -> anyhow::Result<ExitCode> {
         told.context("the report cannot be written").hint("check that its folder exists and has room")?;
     }
     Ok(code(&outcome, answered, args))
+}
+
+/// Puts the tokens themselves into the report, and says so to whoever is there.
+fn show_secrets(outcome: &mut Outcome) {
+    for finding in &mut outcome.findings {
+        let token = finding.secret.as_ref().map(|secret| String::from_utf8_lossy(secret.expose()).into_owned());
+        finding.in_clear = token.map(Zeroizing::new);
+    }
+    if !outcome.findings.is_empty() {
+        out::talk("Warning: this report shows tokens in clear; whoever reads it can use those that live");
+    }
 }
 
 /// The error and what caused it, in one line.
@@ -122,7 +139,8 @@ fn tell(outcome: &Outcome, args: &ScanArgs) -> io::Result<()> {
         Tint::Auto | Tint::Never => Colour::Off,
     };
     if let Some(path) = &args.output {
-        let mut file = BufWriter::new(create(path)?);
+        let access = if args.shows_secrets(Stdout::Elsewhere).unwrap_or(false) { Access::Own } else { Access::Usual };
+        let mut file = BufWriter::new(create(path, access)?);
         report::write(outcome, format, detail, colour, &mut file)?;
         file.flush()?;
         return Ok(());
@@ -132,12 +150,31 @@ fn tell(outcome: &Outcome, args: &ScanArgs) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Who may read a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// Its owner alone.
+    Own,
+    Usual,
+}
+
 /// A report goes to the file that was named, not to where a link in its place leads.
-fn create(path: &Path) -> io::Result<fs::File> {
+fn create(path: &Path, access: Access) -> io::Result<fs::File> {
     if fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a symbolic link stands in its place"));
     }
-    OpenOptions::new().write(true).create(true).truncate(true).open(path)
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    if access == Access::Own {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let file = options.write(true).create(true).truncate(true).open(path)?;
+    #[cfg(unix)]
+    if access == Access::Own {
+        // One that was there before keeps the access that it had.
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    }
+    Ok(file)
 }
 
 fn update_baseline(path: &Path, outcome: &Outcome, known: &Baseline) -> anyhow::Result<()> {

@@ -147,8 +147,11 @@ fn pass(reader: &mut dyn Read) -> io::Result<()> {
     io::copy(reader, &mut io::sink()).map(|_| ())
 }
 
+/// The longest name that is kept: one that is cut in the middle of a token would show its beginning.
+const MAX_NAME: usize = 4096;
+
 /// A member's name as it may be shown; archives may say anything.
 fn name_of(bytes: &[u8]) -> String {
     let name = String::from_utf8_lossy(bytes).replace('\\', "/");
-    crate::redact::inert(name.trim_start_matches("./"), 300)
+    crate::redact::inert(name.trim_start_matches("./"), MAX_NAME)
 }

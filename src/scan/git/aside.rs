@@ -62,7 +62,7 @@ pub struct Opened<T> {
 }
 
 /// A blob is put together from its differences up to this size.
-const MAX_REBUILT: u64 = 512 << 20;
+pub const MAX_REBUILT: u64 = 512 << 20;
 
 /// Opens blobs that a walk has set aside.
 pub struct Aside<'a, D, O> {

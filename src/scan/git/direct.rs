@@ -7,13 +7,15 @@
 //! For all objects there is the `Store`, which opens everything once and then never searches.
 
 use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::aside::MAX_REBUILT;
 use super::discover::{Places, files_ending};
-use super::inflate::Inflater;
+use super::inflate::{Inflated, Inflater};
 use super::loose::{self, Loose, regular_file};
 use super::pack::{EntryKind, most_stored, parse_entry};
 use super::reader::Object;
@@ -269,6 +271,28 @@ pub struct DirectReader<'d> {
 /// A pack's number, and where in it.
 type Place = (usize, u64);
 
+/// An object that is larger than a reader may hold.
+pub enum Large {
+    Memory(Arc<Object>),
+    Stream(Inflated),
+}
+
+/// A part of a file, read by position: others read the same file.
+struct Part {
+    file: File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.file.read_at(&mut buffer[..most], self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
 /// No chain of deltas that git writes is nearly as long; a circle is endless.
 const MAX_CHAIN: usize = 10_000;
 
@@ -299,6 +323,53 @@ impl DirectReader<'_> {
             }
         }
         Err(first.unwrap_or(if self.direct.is_partial { Gap::Promised } else { Gap::Missing }))
+    }
+
+    /// The content of an object that is larger than this reader's limit, but of at most `most` bytes. What is stored as
+    /// it is can be read as a stream; what is stored as a difference is put together, if it is not larger than a walk of
+    /// all objects would put together.
+    ///
+    /// # Errors
+    /// The reason why the first of its places could not be read.
+    pub fn read_large(&mut self, id: &ObjectId, most: u64) -> Result<Large, Gap> {
+        let mut first = None;
+        for number in 0..self.direct.packs.len() {
+            let Some(offset) = self.direct.packs[number].find(id.as_bytes()) else { continue };
+            match self.read_large_packed((number, offset), most) {
+                Ok(large) => return Ok(large),
+                Err(gap) => first = first.or(Some(gap)),
+            }
+        }
+        for directory in &self.direct.directories {
+            let path = loose_path(directory, id);
+            match loose::about(&path, &mut self.inflater) {
+                None => {}
+                Some((_, size)) if size > most => first = first.or(Some(Gap::TooLarge)),
+                Some(_) => match loose::stream(&path) {
+                    Ok(bytes) => return Ok(Large::Stream(bytes)),
+                    Err(_) => first = first.or(Some(Gap::File)),
+                },
+            }
+        }
+        Err(first.unwrap_or(Gap::TooLarge))
+    }
+
+    fn read_large_packed(&mut self, (number, offset): Place, most: u64) -> Result<Large, Gap> {
+        let pack = &self.direct.packs[number];
+        let len = pack.read(offset, 64, &mut self.stored)?;
+        let entry = parse_entry(&self.stored[..len], self.direct.hash.id_len()).map_err(|_| Gap::Damaged)?;
+        if let EntryKind::Whole(_) = entry.kind {
+            if entry.size > most {
+                return Err(Gap::TooLarge);
+            }
+            let file = pack.pack.try_clone().map_err(|_| Gap::File)?;
+            let part = Part { file, at: offset + entry.header_len as u64, end: pack.end };
+            return Ok(Large::Stream(Inflated::new(part, entry.size)));
+        }
+        let limit = std::mem::replace(&mut self.limit, most.min(MAX_REBUILT));
+        let read = self.read_packed((number, offset));
+        self.limit = limit;
+        read.map(Large::Memory)
     }
 
     fn read_packed(&mut self, place: Place) -> Result<Arc<Object>, Gap> {

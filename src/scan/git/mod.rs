@@ -57,7 +57,7 @@ pub use aside::{Closed, Content, Opened, Opener};
 pub(super) use changes::{Change, Changes, Differ, Gone, rows};
 pub(super) use commit::{Author, Commit};
 pub use coverage::{Coverage, Gap, GapCount, Gaps, Tally};
-pub use direct::{Direct, DirectReader};
+pub use direct::{Direct, DirectReader, Large};
 pub(super) use discover::{Places, hooks_path, work_tree_above};
 pub use history::{Finding, Options, Provenance, Scanned, Selection, scan_repository};
 pub use index_file::{BadIndex, IndexFile};

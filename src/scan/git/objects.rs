@@ -9,6 +9,7 @@ use super::tree::{self, Known, Mode, Row, Unchanged};
 use super::walk::{Made, Visited, Visitor};
 use super::{Gap, Gaps, ObjectId, ObjectKind};
 use crate::scan::engine::{Detector, Hit, Marks, Outcome, Windows};
+use crate::scan::names::MIN_NAME;
 
 /// Searches objects with a detector.
 pub struct Search<'a, D> {
@@ -63,9 +64,6 @@ pub enum Seen<F> {
     Rows(Vec<Known>),
     Text(Marks<F>),
 }
-
-/// No shorter name holds a token.
-const MIN_NAME: usize = 20;
 
 /// Files kept by LFS are replaced by a text that begins so, and is shorter than this.
 const LFS_HEAD: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -157,7 +155,12 @@ impl<D: Detector> Search<'_, D> {
         }
         match object.kind {
             ObjectKind::Blob if text.len() < LFS_LEN && text.starts_with(LFS_HEAD) => {
-                local.gaps.add(Gap::LfsPointer, || self.store.id(object.slot).to_string());
+                // One that was made from a text, so that it was not set aside before.
+                if (self.takes)(text) {
+                    local.aside.push(object.slot);
+                } else {
+                    local.gaps.add(Gap::LfsPointer, || self.store.id(object.slot).to_string());
+                }
             }
             ObjectKind::Commit => match Commit::parse(text) {
                 Some(commit) => {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::super::run::Outcome;
 use super::xml::escape;
-use super::{confidence, count, place, said, severity};
+use super::{confidence, count, place, said, severity, spot};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;\
 color:#1b1f24;background:#fff}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .6rem;\
@@ -63,12 +63,11 @@ fn table(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
         let facts: Vec<_> = finding.facts.iter().map(|fact| format!("{}: {}", fact.name, fact.value)).collect();
         writeln!(
             out,
-            "<tr><td class=\"{word}\">{word}</td><td>{}<br><code>{}</code></td><td><code>{}:{}:{}</code></td><td>{}<br><code>{}</code></td></tr>",
+            "<tr><td class=\"{word}\">{word}</td><td>{}<br><code>{}</code></td><td><code>{}:{}</code></td><td>{}<br><code>{}</code></td></tr>",
             escape(&format!("{}, {}", finding.issuer, finding.name)),
             escape(finding.masked.as_str()),
             escape(&place(finding)),
-            finding.position.line,
-            finding.position.column,
+            spot(finding),
             escape(&[vec![confidence(finding.confidence).to_owned()], asked, facts].concat().join("; ")),
             finding.id
         )?;

@@ -6,7 +6,7 @@ use super::super::coverage::Gaps;
 use super::super::facts::Checksum;
 use super::super::finding::Finding;
 use super::super::run::Outcome;
-use super::{Colour, Detail, confidence, count, place, said, severity};
+use super::{Colour, Detail, confidence, count, place, said, severity, spot};
 use crate::redact::inert;
 use crate::token::catalogue::Severity;
 
@@ -35,7 +35,7 @@ pub fn write(outcome: &Outcome, detail: Detail, colour: Colour, out: &mut dyn Wr
 }
 
 fn line(finding: &Finding, width: usize, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
-    let at = format!("{}:{}", finding.position.line, finding.position.column);
+    let at = spot(finding);
     let grade = match finding.checksum {
         Checksum::Good => "checksum good",
         Checksum::Bad => "checksum bad",
@@ -67,7 +67,10 @@ fn line(finding: &Finding, width: usize, ink: Ink, out: &mut dyn Write) -> io::R
         Severity::Medium => ink.yellow(&word),
         Severity::Info | Severity::Low => ink.dim(&word),
     };
-    let masked = inert(finding.masked.as_str(), 80);
+    let masked = match &finding.in_clear {
+        Some(token) => inert(token, usize::MAX),
+        None => inert(finding.masked.as_str(), 80),
+    };
     writeln!(
         out,
         "  {at:<9} {word} {name:<width$}  {masked}  {notes}",

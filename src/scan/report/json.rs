@@ -84,7 +84,7 @@ fn visible(text: &str) -> Cow<'_, str> {
 pub fn finding(finding: &Finding) -> Value {
     let facts: Vec<_> = finding.facts.iter().map(|fact| json!({ "name": fact.name, "value": fact.value })).collect();
     let encodings: Vec<_> = finding.encodings.iter().map(|encoding| encoding.name()).collect();
-    json!({
+    let mut told = json!({
         "id": finding.id.as_str(),
         "kind": finding.kind.as_str(),
         "name": finding.name,
@@ -96,6 +96,7 @@ pub fn finding(finding: &Finding) -> Value {
         "source": source(&finding.provenance.source),
         "path": finding.provenance.path,
         "members": finding.provenance.members,
+        "spot": finding.spot.name(),
         "line": finding.position.line,
         "column": finding.position.column,
         "offset": finding.offset,
@@ -107,7 +108,11 @@ pub fn finding(finding: &Finding) -> Value {
         "unknown_because": finding.asked.as_ref().map(|asked| &asked.why).filter(|why| !why.is_empty()),
         "revoked": finding.asked.as_ref().and_then(|asked| asked.revocation).map(Revocation::name),
         "commit": finding.commit().map(commit),
-    })
+    });
+    if let Some(token) = &finding.in_clear {
+        told["secret"] = json!(**token);
+    }
+    told
 }
 
 fn source(source: &Source) -> &'static str {

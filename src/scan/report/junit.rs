@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::super::run::Outcome;
 use super::xml::escape;
-use super::{place, said, severity};
+use super::{place, said, severity, spot};
 
 pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     let (failures, errors) = (outcome.findings.len(), outcome.coverage.gaps.iter().count());
@@ -14,7 +14,7 @@ pub fn write(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "<testsuites>")?;
     writeln!(out, "  <testsuite name=\"stanch\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">")?;
     for finding in &outcome.findings {
-        let place = format!("{}:{}:{}", place(finding), finding.position.line, finding.position.column);
+        let place = format!("{}:{}", place(finding), spot(finding));
         let said = said(finding).map(|said| format!(", {said}")).unwrap_or_default();
         let message = format!("{} of {}{said}", finding.name, finding.issuer);
         writeln!(out, "    <testcase classname=\"{}\" name=\"{}\">", escape(finding.kind.as_str()), escape(&place))?;

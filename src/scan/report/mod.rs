@@ -1,6 +1,6 @@
 //! Reports: an outcome in the words of a person or of a program.
 //!
-//! What must stay true: no report holds a token; every text that comes from a scanned file is inert in the grammar it is
+//! What must stay true: no report holds a token, but where a person asked for it in two of the forms; every text that comes from a scanned file is inert in the grammar it is
 //! written into (terminal, JSON, XML, HTML, CSV, workflow command); and the same outcome gives the same bytes, whatever
 //! the day, but for the time a scan took, which only the report for people tells.
 
@@ -16,6 +16,7 @@ mod xml;
 
 use std::io::{self, Write};
 
+use super::finding::Spot;
 use super::run::Outcome;
 
 /// How an outcome is written.
@@ -71,6 +72,14 @@ const MAX_PATH: usize = 500;
 /// A finding's place, safe for a terminal.
 fn place(finding: &super::Finding) -> String {
     crate::redact::inert(&finding.provenance.shown(), MAX_PATH)
+}
+
+/// Where in that place: line and column, or that the name itself is meant.
+fn spot(finding: &super::Finding) -> String {
+    match finding.spot {
+        Spot::Name => "name".into(),
+        Spot::Text => format!("{}:{}", finding.position.line, finding.position.column),
+    }
 }
 
 /// What the issuer said of the token and did to it, in words. `None` if nobody was asked.

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::super::finding::Finding;
+use super::super::finding::{Finding, Spot};
 use super::super::run::Outcome;
 use super::{json, said, severity};
 use crate::token::catalogue::Severity;
@@ -63,8 +63,10 @@ fn rule(finding: &Finding) -> Value {
 fn result(finding: &Finding) -> Value {
     let mut region = json!({ "startLine": finding.position.line, "startColumn": finding.position.column });
     // Columns of an encoded token, or of one in a binary file, are not those of an editor; its bytes are.
-    region["byteOffset"] = finding.offset.into();
-    region["byteLength"] = finding.len.into();
+    if finding.spot == Spot::Text {
+        region["byteOffset"] = finding.offset.into();
+        region["byteLength"] = finding.len.into();
+    }
     let text = format!(
         "{} of {} ({}), severity {}{}",
         finding.name,

@@ -46,7 +46,7 @@ pub mod metric {
         DELIVERIES_TOTAL: Counter = "stanch_deliveries_total";
         /// Seconds from the first byte of a delivery to its answer {origin}.
         DELIVERY_DURATION_SECONDS: Histogram = "stanch_delivery_duration_seconds";
-        /// When a fire drill was last passed, in seconds since 1970; absent if none ever was.
+        /// When a fire drill was last passed, in seconds since 1970; 0 if none ever was.
         DRILL_LAST_PASSED_TIMESTAMP_SECONDS: Gauge = "stanch_drill_last_passed_timestamp_seconds";
         /// 1 if nothing is revoked and nobody is mailed.
         DRY_RUN: Gauge = "stanch_dry_run";

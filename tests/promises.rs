@@ -66,3 +66,52 @@ fn every_path_and_every_command_of_the_readme_is_there() {
         assert!(root.join(path).exists(), "{path} is not there");
     }
 }
+
+/// Every name of a metric in a text; those of a histogram's series without their ending.
+fn metrics_in(text: &str) -> Vec<String> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let names = words.filter(|word| word.starts_with("stanch_"));
+    let plain = |name: &str| {
+        let base = ["_bucket", "_count", "_sum"].iter().find_map(|ending| name.strip_suffix(ending));
+        base.unwrap_or(name).to_owned()
+    };
+    names.map(plain).collect()
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_metrics_that_there_are_and_each_alert_has_its_chapter() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let declared: Vec<&str> = stanch::telemetry::metric::ALL.iter().map(|(_, name, _)| *name).collect();
+    for path in ["deploy/alerts.yml", "deploy/grafana.json"] {
+        let asked = metrics_in(&read(path));
+        assert!(asked.len() > 10, "{path} asks for metrics");
+        for name in asked {
+            assert!(declared.contains(&name.as_str()), "{path} asks for {name}, which the program does not have");
+        }
+    }
+    let dashboard: serde_json::Value = serde_json::from_str(&read("deploy/grafana.json")).expect("JSON");
+    assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 10));
+
+    let (rules, manual) = (read("deploy/alerts.yml"), read("docs/operating.md"));
+    let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() > 10);
+    for alert in &alerts {
+        assert!(
+            manual.lines().any(|line| line == format!("#### {alert}")),
+            "{alert} has no chapter in docs/operating.md"
+        );
+        let link = format!("runbook: \"docs/operating.md#{}\"", alert.to_lowercase());
+        assert_eq!(rules.matches(&link).count(), 1, "{alert} leads to its chapter");
+    }
+    let count = |key: &str| rules.lines().filter(|line| line.trim().starts_with(key)).count();
+    assert_eq!([count("expr:"), count("for:"), count("severity:"), count("summary:")], [alerts.len(); 4]);
+    let chapters = manual.lines().filter_map(|line| line.strip_prefix("#### Stanch"));
+    assert!(
+        chapters.clone().all(|name| alerts.contains(&format!("Stanch{name}").as_str())),
+        "a chapter without its alert"
+    );
+    for (_, name, _) in stanch::telemetry::metric::ALL {
+        assert!(!name.is_empty());
+    }
+}

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use clap::Subcommand;
 
 use super::{
-    Context, audit, config, demo, doctor, drill, incident, init, issuer, keys, operators, send, serve, token, work,
+    Context, audit, config, demo, doctor, drill, export, incident, init, issuer, keys, operators, queue, reporter,
+    send, serve, token, work,
 };
 
 /// What stanch was asked to do.
@@ -25,6 +26,9 @@ pub enum Command {
     Demo(demo::Demo),
     /// Send a honey token through the whole path of the running service, and see that it dies
     Drill(drill::Drill),
+    /// Write records to standard output, for spreadsheets and programs
+    #[command(subcommand)]
+    Export(export::Command),
     /// Look at leaked tokens, and decide about those that wait for a person
     #[command(subcommand)]
     Incident(incident::Command),
@@ -39,6 +43,11 @@ pub enum Command {
     /// Let people in to the dashboard, and keep them out
     #[command(subcommand)]
     Operator(operators::Command),
+    /// See what waits to be done, where, and for how long
+    Queue(queue::Queue),
+    /// See who reports, with which keys, and how it went
+    #[command(subcommand)]
+    Reporter(reporter::Command),
     #[cfg(feature = "scan")]
     #[command(flatten)]
     Search(super::scan::Command),
@@ -61,11 +70,14 @@ impl Command {
             Self::Doctor(command) => wait_for(command.run(context)),
             Self::Demo(command) => wait_for(command.run(context)),
             Self::Drill(command) => wait_for(command.run(context)),
+            Self::Export(command) => wait_for(command.run(context)),
             Self::Incident(command) => wait_for(command.run(context)),
             Self::Init(command) => command.run(context),
             Self::Issuer(command) => wait_for(command.run(context)),
             Self::Keys(command) => wait_for(command.run(context)),
             Self::Operator(command) => wait_for(command.run(context)),
+            Self::Queue(command) => wait_for(command.run(context)),
+            Self::Reporter(command) => wait_for(command.run(context)),
             #[cfg(feature = "scan")]
             Self::Search(command) => command.run(context),
             Self::Send(args) => wait_for(send::run(*args, context)),

@@ -21,10 +21,22 @@ pub enum Command {
     Pause(Switch),
     /// Call it again
     Resume(Switch),
+    /// Show one of them: what waits for it, and how each process finds it
+    Show(Show),
 }
 
 #[derive(Args)]
 pub struct List {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub struct Show {
+    /// The issuer's name
+    #[arg(value_name = "NAME")]
+    name: String,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -53,6 +65,7 @@ impl Command {
             Self::List(command) => command.run(context).await,
             Self::Pause(command) => command.run(context, true).await,
             Self::Resume(command) => command.run(context, false).await,
+            Self::Show(command) => command.run(context).await,
         }
     }
 }
@@ -94,6 +107,59 @@ impl List {
             table.row([name.to_string(), where_is(issuer.locality()).into(), live, held, stopped]);
         }
         table.lines().iter().try_for_each(out::data)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Show {
+    async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let (config, now) = (context.config()?, context.clock.now());
+        let store = ready::open_store(&config, &context.clock).await?;
+        let issuers = ready::issuers(&config, &store, &context.clock)?;
+        let read = async {
+            Ok::<_, crate::store::Error>((store.pauses().await?, store.waiting().await?, store.issuer_health().await?))
+        };
+        let read = read.await;
+        store.close().await;
+        let name = IssuerName::new(&self.name);
+        let Some(issuer) = issuers.named(&name) else {
+            let known: Vec<String> = issuers.iter().map(|issuer| issuer.name().to_string()).collect();
+            return Err(Usage(format!("no issuer is called `{}`", inert(&self.name, 64))))
+                .hint(format!("configured are {}", known.join(", ")));
+        };
+        let (pauses, waiting, health) = read?;
+        let pause = pauses.iter().find(|pause| pause.what == Paused::Issuer(name.clone()));
+        let nodes: Vec<_> = health.iter().filter(|found| found.issuer == name).collect();
+        let count = |counts: &[(String, i64)]| {
+            counts.iter().find(|(counted, _)| counted == name.as_str()).map_or(0, |(_, count)| *count)
+        };
+        if self.json {
+            let nodes = nodes.iter().map(|found| {
+                json!({ "node": found.node, "breaker": found.breaker, "resting_until": found.resting_until,
+                        "reason": found.reason.as_deref().map(|why| inert(why, 300)), "updated_at": found.updated_at })
+            });
+            let shown = json!({ "name": name.as_str(), "live": count(&waiting.live), "held": count(&waiting.held),
+                "paused": pause.map(told), "nodes": nodes.collect::<Vec<_>>() });
+            out::data(serde_json::to_string_pretty(&shown)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let place = if issuer.locality() == Locality::Local { "in our own database" } else { "elsewhere" };
+        out::data(format!("{name}: keeps its tokens {place}"))?;
+        out::data(format!("  live and not yet revoked  {}", count(&waiting.live)))?;
+        out::data(format!("  held by the brake         {}", count(&waiting.held)))?;
+        out::data(format!(
+            "  paused                    {}",
+            pause.map_or_else(|| "no".into(), |it| words(it, context))
+        ))?;
+        for found in nodes {
+            let why = found.reason.as_deref().map(|why| format!(": {}", inert(why, 200))).unwrap_or_default();
+            let ago = when::relative(found.updated_at, now);
+            out::data(format!(
+                "  {} finds it {}{why} ({ago})",
+                inert(&found.node, 64),
+                found.breaker.replace('_', " ")
+            ))?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

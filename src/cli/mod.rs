@@ -22,6 +22,8 @@ mod doctor;
 mod drill;
 #[cfg(feature = "server")]
 mod entropy;
+#[cfg(feature = "server")]
+mod export;
 mod failure;
 mod help;
 #[cfg(feature = "server")]
@@ -38,7 +40,11 @@ mod operator;
 mod operators;
 pub mod out;
 #[cfg(feature = "server")]
+mod queue;
+#[cfg(feature = "server")]
 pub mod ready;
+#[cfg(feature = "server")]
+mod reporter;
 #[cfg(feature = "scan")]
 pub mod scan;
 #[cfg(feature = "server")]

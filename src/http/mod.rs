@@ -11,6 +11,7 @@ mod answers;
 pub mod auth;
 mod body;
 mod edge;
+pub mod export;
 mod health;
 mod index;
 mod input;
@@ -124,6 +125,7 @@ pub struct App {
     /// Whom the magic tokens belong to that anybody may make, by upstream.
     minting_owners: Arc<BTreeMap<String, EmailAddress>>,
     drills: Option<Arc<Drills>>,
+    listeners: operate::Listeners,
     settings: Arc<Settings>,
     budget: body::Budget,
 }
@@ -159,6 +161,7 @@ impl App {
             upstreams: Arc::default(),
             minting_owners: Arc::default(),
             drills: None,
+            listeners: operate::Listeners::default(),
             settings: Arc::new(settings),
             budget,
         }

@@ -31,6 +31,13 @@ static ADD_TERMS: Bulk = Bulk::new(
      ON CONFLICT (term, incident_id) DO NOTHING",
 );
 
+static ADD_OPENED: Statement = Statement::new(
+    "-- follow.add_opened
+     UPDATE incident_totals
+     SET amount = amount + $1
+     WHERE name = 'opened'",
+);
+
 static FORGET_OWNERS: Statement = Statement::new(
     "-- follow.forget_owners
      DELETE FROM incident_terms
@@ -69,6 +76,10 @@ pub(super) async fn follow(session: &mut Session, events: &[RawEvent]) -> Result
         {
             terms.extend(terms_of(token, &incident.hint).into_iter().map(|term| (term, incident.id)));
         }
+    }
+    let opened = events.iter().filter(|event| event.kind == "opened").count();
+    if opened > 0 {
+        session.run(&ADD_OPENED, binds![opened]).await?;
     }
     terms.sort();
     terms.dedup();

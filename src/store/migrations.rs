@@ -70,6 +70,12 @@ const FILES: &[Files] = &[
         postgres: include_str!("../../migrations/postgres/0009_providers.sql"),
         sqlite: include_str!("../../migrations/sqlite/0009_providers.sql"),
     },
+    Files {
+        version: 10,
+        name: "totals",
+        postgres: include_str!("../../migrations/postgres/0010_totals.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0010_totals.sql"),
+    },
 ];
 
 pub(super) fn postgres() -> Migrator {

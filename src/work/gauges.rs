@@ -77,9 +77,8 @@ async fn refresh(store: &Store, issuers: &[IssuerName], clock: &Clock) -> Result
     gauge!(metric::HOLDS_OVERDUE).set(waiting.overdue_holds as f64);
     gauge!(metric::PURGE_OVERDUE_ROWS).set(waiting.overdue_purges as f64);
     gauge!(metric::DRY_RUN).set(f64::from(u8::from(store.brake().mode == Mode::DryRun)));
-    if let Some(passed) = store.last_passed_drill().await? {
-        gauge!(metric::DRILL_LAST_PASSED_TIMESTAMP_SECONDS).set(passed.as_millis() as f64 / 1e3);
-    }
+    let drilled = store.last_passed_drill().await?.map_or(0.0, |at| at.as_millis() as f64 / 1e3);
+    gauge!(metric::DRILL_LAST_PASSED_TIMESTAMP_SECONDS).set(drilled);
     let month_ago = Timestamp::from_millis(now.as_millis() - 31 * DAY_MILLIS);
     for reporter in store.reporters(month_ago).await? {
         let days = reporter.slow_days_this_month(now);

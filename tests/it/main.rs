@@ -51,6 +51,7 @@ mod mail_never_touches_revocation;
 mod metrics;
 mod no_secret_at_rest;
 mod on_time_and_gone;
+mod operate;
 mod outage;
 mod revoke_first;
 #[cfg(feature = "scan")]

@@ -5,6 +5,7 @@ mod change;
 mod filter;
 mod held;
 mod list;
+mod lookup;
 mod show;
 mod view;
 
@@ -24,6 +25,8 @@ pub enum Command {
     Held(held::Held),
     /// List incidents, newest first
     List(list::List),
+    /// Tell what became of a token, which is read from standard input and not kept
+    Lookup(lookup::Lookup),
     /// Have the issuers asked again; what is held stays held if it lives
     Recheck(change::Recheck),
     /// Let revocations go on that the brake has stopped
@@ -47,6 +50,7 @@ impl Command {
             Self::Dismiss(command) => command.run(context).await,
             Self::Held(command) => command.run(context).await,
             Self::List(command) => command.run(context).await,
+            Self::Lookup(command) => command.run(context).await,
             Self::Recheck(command) => command.run(context).await,
             Self::Release(command) => command.run(context).await,
             Self::Resend(command) => command.run(context).await,

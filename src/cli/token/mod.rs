@@ -15,6 +15,8 @@ mod revoke;
 mod rotate;
 mod shown;
 mod source;
+pub use source::Source;
+
 mod until;
 
 use std::process::ExitCode;

@@ -9,8 +9,10 @@ mod copy;
 mod drill;
 mod incidents;
 mod issuers;
+mod record;
 mod releases;
 mod state;
+mod stream;
 mod view;
 
 use axum::http::StatusCode;
@@ -18,7 +20,7 @@ use serde::Deserialize;
 use tracing::error;
 
 use super::auth::Operator;
-use super::{Problem, Route};
+use super::{Problem, Route, Verb};
 use crate::clock::Timestamp;
 use crate::incident::Actor;
 use crate::redact::inert;
@@ -34,10 +36,15 @@ pub fn routes() -> Vec<Route> {
     routes.extend(issuers::routes());
     routes.extend(state::routes());
     routes.extend(audit::routes());
-    routes
+    routes.extend(record::routes());
+    routes.extend(stream::routes());
+    // A change that is asked for twice happens once. The look-up changes nothing, and its body is a token.
+    let changes = |route: &Route| route.verb == Verb::Post && !route.path.ends_with("/lookup");
+    routes.into_iter().map(|route| if changes(&route) { route.once() } else { route }).collect()
 }
 
 pub use copy::{NoBranch, revoke_branch};
+pub use stream::Listeners;
 
 /// Why something is done, as a body says it.
 #[derive(Deserialize)]

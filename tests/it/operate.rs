@@ -131,7 +131,7 @@ async fn decide(kind: Kind) {
     world.settle(&serving, 7).await;
     assert_eq!(world.smtp.mails().len(), before + 1);
 
-    // A drill over HTTP, which is let pass although the budget is spent: a brake that is off is not its business.
+    // A drill over HTTP goes on by itself and is asked about.
     let (status, told) = ada.post(&serving, "/api/v1/drill", json!({})).await;
     assert_eq!((status, told["verdict"].as_str()), (202, Some("running")), "{told}");
     let path = format!("/api/v1/drill/{}", told["id"].as_str().expect("id"));

@@ -3,7 +3,7 @@
 //! A commit is compared with its parents, folder by folder, and only blobs that none of them has at that path are read,
 //! with the commit's own message. Each blob is read once, for the first commit that brought it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::authorship::describe;
 use super::changes::{self, Item, Reading};
@@ -51,7 +51,7 @@ pub fn scan_range(range: &Range, extra: &[Extra], chosen: &Chosen, reading: &Rea
     let mut gone: Vec<Vec<Gone>> = Vec::with_capacity(nodes.len());
     let mut jobs: Vec<_> = extra.iter().map(Job::Extra).collect();
     let mut read: HashSet<ObjectId> = HashSet::new();
-    let mut submodules = HashSet::new();
+    let mut submodules = BTreeSet::new();
     drop(reader);
     for (at, changes) in differences(&nodes, reading, &mut gaps).into_iter().enumerate() {
         jobs.push(Job::Message { node: at });

@@ -67,9 +67,10 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
     fn judge(&self, full_at: Option<Timestamp>, now: Timestamp, count: u32) -> Result<Timestamp, Duration> {
         let Rate { burst, per } = self.rate;
         let each = per / burst.max(1);
-        let base = full_at.filter(|at| *at > now).unwrap_or(now);
-        let next = base.plus(each * count.min(burst));
         let room = now.plus(per);
+        // No bucket is emptier than empty, and after the clock was set back it must not seem to be.
+        let base = full_at.filter(|at| *at > now).map_or(now, |at| at.min(room));
+        let next = base.plus(each * count.min(burst));
         if next > room { Err(next.since(room)) } else { Ok(next) }
     }
 
@@ -119,6 +120,14 @@ mod tests {
         assert!(limiter.take(&1, 2).is_err());
         assert_eq!(limiter.take(&1, 1), Ok(()));
         assert_eq!(limiter.take(&2, 1_000), Ok(()), "more than a burst counts as one burst");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_shuts_nobody_out_for_long() {
+        let (limiter, clock) = limiter();
+        let full_at = clock.now().plus(Duration::from_hours(1));
+        let wait = limiter.judge(Some(full_at), clock.now(), 1).expect_err("as good as empty");
+        assert_eq!(wait, Duration::from_secs(10), "one place comes free as always");
     }
 
     #[test]

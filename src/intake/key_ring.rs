@@ -161,8 +161,7 @@ impl KeyRing {
             let now = self.0.clock.now();
             let due = state.list.as_ref().is_none_or(|list| now.since(list.fetched_at) >= self.0.ttl * 3 / 4);
             let rest = FAILURE_REMEMBERED_FOR * (2_u32.saturating_pow(state.failures.saturating_sub(1).min(5)) - 1);
-            let resting = state.blocked_until.is_some_and(|until| now < until.plus(rest));
-            if self.0.fetcher.is_none() || !due || resting {
+            if self.0.fetcher.is_none() || !due || state.is_blocked(rest, now) {
                 return;
             }
             self.refresh(&mut state)
@@ -187,7 +186,7 @@ impl KeyRing {
         let trusted = age.is_some_and(|age| age < inner.stale_limit);
         let listed = state.list.as_ref().filter(|_| trusted).map(|list| list.look_up(id, now, inner.noncurrent_grace));
         let fetching = state.running_flight().is_some();
-        let unblocked = state.blocked_until.is_none_or(|until| now >= until);
+        let unblocked = !state.is_blocked(Duration::ZERO, now);
         let may_fetch = round == Round::First && (fetching || unblocked);
         let known = match listed {
             Some(Listed::Retired) => Some(Err(NoKey::Retired)),
@@ -243,8 +242,14 @@ impl State {
         self.flight.as_ref().filter(|flight| flight.has_changed().is_ok()).cloned()
     }
 
+    /// Whether the last failure, and as much more, is too fresh. Longer than an endpoint may ask for, nothing is blocked:
+    /// then the clock was set back.
+    fn is_blocked(&self, more: Duration, now: Timestamp) -> bool {
+        self.blocked_until.is_some_and(|until| now < until.plus(more) && until.since(now) <= MAX_RETRY_AFTER)
+    }
+
     fn forced_within(&self, span: Duration, now: Timestamp) -> bool {
-        self.forced_at.is_some_and(|at| now.since(at) < span)
+        self.forced_at.is_some_and(|at| at <= now && now.since(at) < span)
     }
 
     fn next_fetch_in(&self, fresh: bool, now: Timestamp) -> Duration {
@@ -348,4 +353,21 @@ impl Inner {
 
 async fn landed(mut flight: Flight) {
     while flight.changed().await.is_ok() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_keep_us_from_fetching() {
+        let at = |minutes| Timestamp::EPOCH.plus(Duration::from_mins(minutes));
+        let failed = State { blocked_until: Some(at(61)), forced_at: Some(at(60)), ..State::default() };
+        assert!(failed.is_blocked(Duration::ZERO, at(60)) && failed.forced_within(FORCED_EVERY, at(60)));
+        assert!(
+            !failed.is_blocked(Duration::ZERO, at(0)) && !failed.forced_within(FORCED_EVERY, at(0)),
+            "an hour back"
+        );
+        assert!(!failed.is_blocked(Duration::ZERO, at(61)) && !failed.forced_within(FORCED_EVERY, at(61)));
+    }
 }

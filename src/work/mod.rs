@@ -22,6 +22,7 @@ mod runner;
 mod settings;
 mod step;
 mod token_mail;
+mod upkeep;
 mod verify;
 
 pub use backoff::Backoff;

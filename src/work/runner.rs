@@ -25,9 +25,7 @@ use crate::incident::brake::Mode;
 use crate::incident::{Actor, Event, EventKind, Incident, State, Step, drill};
 use crate::issuer::{Issuer, Issuers};
 use crate::notice::Mailer;
-use crate::store::{
-    Attempt, Claim, Claimed, Error, IssuerHealth, Notice, NoticeItem, Overdue, Settled, Settlement, Store,
-};
+use crate::store::{Attempt, Claim, Claimed, Error, Notice, NoticeItem, Settled, Settlement, Store};
 use crate::telemetry::metric;
 
 /// Jobs taken by one claim: small, so that many workers share a burst and a dead one holds little.
@@ -306,64 +304,6 @@ impl Worker {
             if expired > 0 {
                 warn!("{expired} leases ran out before they could be renewed, and their steps were stopped");
             }
-        }
-    }
-
-    async fn sweep_on_time(self: Arc<Self>, stop: CancellationToken) {
-        loop {
-            self.tell_health().await;
-            match self.store.sweep().await {
-                Ok(sweep) if sweep.requeued > 0 || sweep.erased > 0 => warn!(
-                    requeued = sweep.requeued,
-                    erased = sweep.erased,
-                    "the sweep mended {} incidents without a job and erased {} left-over secrets",
-                    sweep.requeued,
-                    sweep.erased
-                ),
-                Ok(_) => {}
-                Err(error) => warn!(error = &error as &dyn std::error::Error, "the sweep failed: {error}"),
-            }
-            self.mind_holds().await;
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = sleep(self.settings.sweep_every) => {}
-            }
-        }
-    }
-
-    /// Raises the alarm about tokens that are held for too long.
-    async fn mind_holds(&self) {
-        let actor = Actor::Worker(self.settings.node.clone());
-        match self.store.mind_holds(&actor).await {
-            Ok(Overdue { told: 0, released: 0 }) => {}
-            Ok(Overdue { told, released }) => error!(
-                held = told,
-                released,
-                "{told} live tokens are held for too long and {released} were revoked because of that: \
-                 see `stanch incident held`"
-            ),
-            Err(error) => warn!(error = &error as &dyn std::error::Error, "nobody looks after what is held: {error}"),
-        }
-    }
-
-    /// Tells, for those who look from elsewhere, how this process finds the issuers, and counts what reporters sent.
-    async fn tell_health(&self) {
-        let now = self.clock.now();
-        let health = self.issuers.iter().map(|issuer| {
-            let status = issuer.status().unwrap_or_default();
-            let (reason, resting_until) = status.resting.unzip();
-            IssuerHealth {
-                issuer: issuer.name().clone(),
-                node: self.settings.node.clone(),
-                breaker: status.breaker.word().to_owned(),
-                reason,
-                resting_until,
-                updated_at: now,
-            }
-        });
-        let told = self.store.put_issuer_health(health.collect()).await;
-        if let Err(error) = told.and(self.store.count_reporter_hours().await) {
-            debug!("health and reporters were not written down: {error}");
         }
     }
 

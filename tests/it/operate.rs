@@ -165,7 +165,7 @@ async fn record_and_stream(kind: Kind) {
     for kind in ["opened", "verified", "revoked", "notified"] {
         assert_eq!(heard.matches(&format!("event: {kind}\n")).count(), 2, "{kind} in {heard}");
     }
-    let last = heard.lines().filter_map(|line| line.strip_prefix("id: ")).last().expect("ids").to_owned();
+    let last = heard.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().expect("ids").to_owned();
     assert_ne!(last, "0.0");
 
     // Whose credential dies hears no more.

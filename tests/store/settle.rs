@@ -96,12 +96,13 @@ async fn who_finds_a_token_live_takes_the_brakes_lock_after_the_incidents() {
     };
     let waits = "SELECT count(*) FROM pg_stat_activity \
                  WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
     for tries in 0.. {
+        looks.tick().await;
         if db.number(waits).await == 1 {
             break;
         }
         assert!(tries < 500, "it never waits for the incident");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let brake = "SELECT scope FROM brakes WHERE scope = 'all' FOR NO KEY UPDATE NOWAIT";
     sqlx::raw_sql(brake).execute(&mut other).await.expect("nobody who waits for an incident holds the brake's lock");

@@ -109,11 +109,12 @@ impl Desk {
 
     /// Waits, on a busy machine as well.
     async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let mut looks = tokio::time::interval(Duration::from_millis(50));
         for _ in 0..400 {
+            looks.tick().await;
             if holds().await {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("within 20 s: {what}");
     }

@@ -20,6 +20,7 @@ mod coverage;
 mod decode;
 pub mod engine;
 mod facts;
+mod fill;
 mod finding;
 pub mod git;
 mod history;

@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
 
 use super::archive::{self, Budget, Bytes, Format, Left, Member};
 use super::coverage::{Coverage, Gap};
+use super::fill::{Input, More, fill};
 use super::finding::Finding;
 use super::git;
 use super::incremental::Pending;
@@ -25,7 +26,6 @@ use crate::clock::Timestamp;
 use crate::token::FindingId;
 
 const SMALL: usize = 256 << 10;
-const CHUNK: usize = 4 << 20;
 
 /// More than the longest token with its context, encoded twice.
 const OVERLAP: usize = 64 << 10;
@@ -90,23 +90,6 @@ pub fn slashed(path: &Path) -> String {
     let text = path.to_string_lossy();
     let text = if std::path::MAIN_SEPARATOR == '\\' { text.replace('\\', "/").into() } else { text };
     text.strip_prefix("./").unwrap_or(&text).to_owned()
-}
-
-/// Bytes to be read, and what else can be done with them.
-enum Input<'i> {
-    File(&'i mut File),
-    /// A stream of known length.
-    Sized(&'i mut dyn Read, u64),
-    Stream(&'i mut dyn Read),
-}
-
-impl Read for Input<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::File(file) => file.read(buffer),
-            Self::Sized(stream, _) | Self::Stream(stream) => stream.read(buffer),
-        }
-    }
 }
 
 impl Harvest {
@@ -381,37 +364,5 @@ impl<'p> Worker<'p> {
             }
         }
         true
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum More {
-    End,
-    Unreadable,
-    Yes,
-}
-
-impl More {
-    fn is_end(self) -> bool {
-        self == Self::End
-    }
-}
-
-/// Fills the buffer behind what is in it, and lets it grow up to a chunk.
-fn fill(input: &mut Input<'_>, buffer: &mut Vec<u8>, kept: usize) -> (usize, More) {
-    let mut filled = kept;
-    loop {
-        if filled == buffer.len() {
-            if filled >= CHUNK {
-                return (filled, More::Yes);
-            }
-            buffer.resize(CHUNK, 0);
-        }
-        match input.read(&mut buffer[filled..]) {
-            Ok(0) => return (filled, More::End),
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return (filled, More::Unreadable),
-        }
     }
 }

@@ -39,6 +39,7 @@ mod loose;
 mod objects;
 mod oid;
 mod pack;
+mod pack_files;
 mod queue;
 mod range;
 mod reader;

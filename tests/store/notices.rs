@@ -92,8 +92,16 @@ on_both_databases! {
         assert_eq!(db.number(addresses).await, 1, "the address of the first mail went with what it told about");
         let incident = store.incident(id).await.expect("read").expect("there");
         assert_eq!((incident.notified_at, incident.closed_at), (Some(now), Some(now)));
-        while store.seal_audit().await.expect("sealed").more {}
         let counted = "SELECT count(*) FROM statistics_hours WHERE measure IN ('notified', 'closed:revoked') AND amount = 1";
+        // On a server that others use, the trail is followed once their older transactions are over.
+        let mut looks = tokio::time::interval(Duration::from_millis(50));
+        for _ in 0..400 {
+            looks.tick().await;
+            while store.seal_audit().await.expect("sealed").more {}
+            if db.number(counted).await == 2 {
+                break;
+            }
+        }
         assert_eq!(db.number(counted).await, 2, "each once, in the first hour");
 
         db.clock.advance(crate::db::KEEP_REPORTS_FOR);

@@ -405,7 +405,14 @@ async fn a_restart_during_an_outage_still_has_the_keys() {
     drop(first);
     clock.advance(5 * 24 * HOUR);
     let signer = Signer::new(key(1));
-    let keys = KeyServer::start(endpoint, &KeyList::default()).await.expect("a free port");
+    // The port is free once the first server's task is gone.
+    let mut started = None;
+    until(async || {
+        started = KeyServer::start(endpoint, &KeyList::default()).await.ok();
+        started.is_some()
+    })
+    .await;
+    let keys = started.expect("it became so");
     keys.fail(Fault::Status(StatusCode::SERVICE_UNAVAILABLE));
     let second = Door::open_at(keys, signer, |plan| {
         plan.folder = folder;

@@ -208,7 +208,7 @@ impl Route {
         self
     }
 
-    /// Lets whoever asks send it again without its happening twice ([`once`]).
+    /// Lets whoever asks send it again without its happening twice (draft-ietf-httpapi-idempotency-key-header).
     pub fn once(mut self) -> Self {
         self.once = true;
         self

@@ -311,23 +311,14 @@ fn fault(fault: &ChainFault) -> String {
 
 #[derive(Deserialize)]
 pub struct Export {
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    actor: String,
-    #[serde(default)]
-    incident: String,
-    #[serde(default)]
-    from: String,
-    #[serde(default)]
-    to: String,
+    #[serde(flatten)]
+    filter: Filter,
     password: Option<Zeroizing<String>>,
 }
 
 async fn export(mut visit: Visit, Form(mut export): Form<Export>) -> Result<Response, Failure> {
     visit.confirm(export.password.take()).await?;
-    let Export { kind, actor, incident, from, to, .. } = export;
-    let filter = Filter { kind, actor, incident, from, to, ..Filter::default() }.for_store()?;
+    let filter = export.filter.for_store()?;
     let detail = json!({ "what": "audit trail", "format": "jsonl" });
     visit.app.store.note(visit.actor(), EventKind::Exported, detail).await?;
     let mut response = Body::from_stream(lines(visit.app.store.clone(), filter)).into_response();

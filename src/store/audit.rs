@@ -70,9 +70,9 @@ static AFTER: Statement = Statement::new(
     "-- audit.after
      SELECT written_in, position, id, at, actor, kind, incident_id, detail
      FROM events
-     WHERE (written_in, position) > ($1, $2)
-       AND written_in < {settled_below}
-     ORDER BY written_in, position
+     WHERE {after $1 $2}
+       AND {plain written_in} < {settled_below}
+     ORDER BY {trail}
      LIMIT $3",
 );
 

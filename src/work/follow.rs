@@ -14,7 +14,7 @@ use crate::telemetry::metric;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Blocks sealed before the next pause, after a time without anybody to seal.
-const BLOCKS_AT_ONCE: u32 = 20;
+const BLOCKS_AT_ONCE: u32 = 160;
 /// Rounds between two looks at a part of the chain, and how much of it is looked at. Beginning anew at its end, it comes
 /// by everywhere in time.
 const CHECK_EVERY: u32 = 30;

@@ -17,6 +17,8 @@ use sqlx::AssertSqlSafe;
 /// - `{lock}`: lock the rows that are read; SQLite has one writer and needs none;
 /// - `{plain COLUMN}`: the column, which SQLite is not to look for in an index: it has no statistics to choose by.
 ///   PostgreSQL has them and chooses;
+/// - `{after $1 $2}`: the event stands behind this number of a transaction and this position, in the `{trail}` order of
+///   the audit trail. SQLite knows positions alone, and would walk from the first event if it were asked for the number;
 /// - `{settled_below}`: every transaction with a lower number is over, and what it wrote is visible;
 /// - `{next_transaction}`: no transaction has this number yet.
 pub(in crate::store) struct Statement {
@@ -48,6 +50,14 @@ impl Statement {
     pub(super) fn for_dialect(&self, dialect: Dialect) -> AssertSqlSafe<Arc<str>> {
         let text = self.rendered[dialect as usize].get_or_init(|| render(self.text, dialect).into());
         AssertSqlSafe(Arc::clone(text))
+    }
+}
+
+#[cfg(test)]
+impl Statement {
+    /// As SQLite gets it.
+    pub(in crate::store) fn sqlite(&self) -> String {
+        render(self.text, Dialect::Sqlite)
     }
 }
 
@@ -110,6 +120,18 @@ fn render(text: &str, dialect: Dialect) -> String {
                 format!("(SELECT {} FROM json_array_elements({list}::json))", columns("int8("))
             }
             Dialect::Sqlite => format!("(SELECT {} FROM json_each({list}))", columns("(")),
+        }
+    });
+    let trail = match dialect {
+        Dialect::Postgres => "written_in, position",
+        Dialect::Sqlite => "position",
+    };
+    let text = text.replace("{trail}", trail);
+    let text = replace_mark(&text, "{after ", |place| {
+        let (number, position) = place.split_once(' ').unwrap_or((place, place));
+        match dialect {
+            Dialect::Postgres => format!("(written_in, position) > ({number}, {position})"),
+            Dialect::Sqlite => format!("position > {position}"),
         }
     });
     let text = replace_mark(&text, "{plain ", |column| match dialect {

@@ -18,7 +18,7 @@ use crate::intake::{KeyId, Origin, PublicKey};
 use crate::issuer::builtin::Builtin;
 use crate::issuer::http::HttpIssuer;
 use crate::issuer::{Guard, Issuers};
-use crate::mint::{self, Mint};
+use crate::mint::{self, Mint, OldKeys, legacy};
 use crate::notice::Mailer;
 use crate::recognize::{KNOWN_KIND, Recognizer};
 use crate::store::{NewOwner, OpenError, Store};
@@ -35,6 +35,7 @@ pub fn credentials(config: &Config) -> Result<(), Refused> {
         config.mail.settings(config.environment(), BTreeMap::new()).err(),
         config.oidc.settings(config.environment()).err(),
         config.issuer.builtin.api_keys(config.environment()).err(),
+        config.proxy.old_keys().err(),
     ]
     .into_iter()
     .flatten()
@@ -92,6 +93,9 @@ pub fn own_kinds(config: &Config) -> anyhow::Result<Vec<Kind>> {
             kinds.push(kind.map_err(|bad| anyhow::anyhow!("the token prefix is not usable: {}", bad.0))?);
         }
         kinds.extend(builtin.foreign_kinds());
+        if !config.proxy.old_keys()?.is_empty() {
+            kinds.extend(OldKeys::kinds().map_err(|bad| anyhow::anyhow!("{}", bad.0))?);
+        }
     }
     kinds.extend(config.kind.all());
     Ok(kinds)
@@ -104,7 +108,10 @@ pub fn builtin_kinds(config: &Config) -> Vec<KindId> {
         return Vec::new();
     }
     let own = pat::Mark::ALL.into_iter().map(pat::Mark::kind_id).chain([macaroon::KIND, KNOWN_KIND]).map(KindId::new);
-    own.chain(builtin.foreign_kinds().iter().map(|kind| KindId::new(&kind.id))).collect()
+    let foreign = builtin.foreign_kinds();
+    let has_old = config.proxy.upstream.values().any(|upstream| upstream.magic_api_proxy.is_some());
+    let old = legacy::KINDS.into_iter().filter(|_| has_old).map(KindId::new);
+    own.chain(foreign.iter().map(|kind| KindId::new(&kind.id))).chain(old).collect()
 }
 
 /// Refuses to go on where opening the database would make one.
@@ -130,7 +137,7 @@ fn database_file(config: &Config) -> anyhow::Result<Option<PathBuf>> {
 pub fn mint_settings(config: &Config) -> anyhow::Result<mint::Settings> {
     let keys = config.issuer.builtin.api_keys(config.environment())?;
     let configured_keys = keys.iter().map(|key| mint::text_sha256(&key.secret)).collect();
-    Ok(mint::Settings { configured_keys, ..config.issuer.builtin.settings()? })
+    Ok(mint::Settings { configured_keys, old_keys: config.proxy.old_keys()?, ..config.issuer.builtin.settings()? })
 }
 
 /// The issuers by the kinds they claim: the built-in one, and those elsewhere, each behind its guard.
@@ -138,6 +145,7 @@ pub fn issuers(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<
     let mut issuers = Issuers::default();
     if config.issuer.builtin.enabled {
         let builtin = Builtin::new(store.clone(), clock.clone()).with_policy(config.issuer.builtin.policy());
+        let builtin = builtin.with_old_keys(config.proxy.old_keys()?);
         issuers.add(Arc::new(builtin), builtin_kinds(config));
     }
     add_elsewhere(&mut issuers, config, clock)?;
@@ -249,6 +257,8 @@ fn kind_names(config: &Config) -> BTreeMap<String, String> {
         (pat::Mark::Key.kind_id(), "API key"),
         (KNOWN_KIND, "API key of the configuration"),
         (pat::Mark::Magic.kind_id(), "proxy token"),
+        (legacy::KINDS[0], "proxy token"),
+        (legacy::KINDS[1], "proxy token"),
         (macaroon::KIND, "API token"),
     ] {
         names.insert(kind.to_owned(), format!("{product} {what}"));

@@ -53,14 +53,24 @@ pub struct Service {
 impl Service {
     /// Opens everything the configuration names and starts; listening when this returns.
     pub async fn start(config: &Config, clock: &Clock, halves: Halves) -> anyhow::Result<Self> {
-        let settings = http::Settings { sessions: config.dashboard.sessions(), ..config.server.settings() };
+        let settings = http::Settings {
+            sessions: config.dashboard.sessions(),
+            proxy_listen: config.proxy.listen.map(|listen| listen.0),
+            proxy_mount: config.proxy.mount.clone(),
+            ..config.server.settings()
+        };
         // Bound first: a port that is taken is told before the database is touched.
         let public = bind(settings.listen, "server.listen").await?;
         let admin = match settings.admin_listen {
             Some(addr) => Some(bind(addr, "server.admin_listen").await?),
             None => None,
         };
+        let proxy = match settings.proxy_listen {
+            Some(addr) => Some(bind(addr, "proxy.listen").await?),
+            None => None,
+        };
         let addr = public.local_addr()?;
+        let proxy_addr = proxy.as_ref().map(TcpListener::local_addr).transpose()?;
         let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
         let metrics = Metrics::install()?;
         let store = ready::open_store(config, clock).await?;
@@ -95,17 +105,21 @@ impl Service {
         }
         let table = table.with_document();
         table.check()?;
+        http::proxy_table(&app).check()?;
 
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         if halves == Halves::IntakeAndWork {
             let worker = worker(config, clock, &store, issuers)?;
             tasks.spawn(worker.run(stop.clone(), DRAIN_FOR));
         }
-        tasks.spawn(http::serve(Listeners { public, admin }, app, table, stop.clone()));
+        tasks.spawn(http::serve(Listeners { public, admin, proxy }, app, table, stop.clone()));
         tell_mode(&store);
         info!(addr = %addr, "listening on http://{addr}");
         if let Some(admin_addr) = admin_addr {
             info!(addr = %admin_addr, "health and metrics on http://{admin_addr}");
+        }
+        if let Some(proxy_addr) = proxy_addr {
+            info!(addr = %proxy_addr, "the magic proxy on http://{proxy_addr}");
         }
         Ok(Self { addr, store, stop, tasks })
     }

@@ -23,7 +23,9 @@ const TABLES: &[(&str, &str)] = &[
     ("issuer.x.http.verify.fields", "[issuer.NAME.http.verify.fields]"),
     ("issuer.x.http.revoke", "[issuer.NAME.http.revoke]"),
     ("kind.x", "[kind.NAME]"),
+    ("proxy", "[proxy]"),
     ("proxy.upstream.x", "[proxy.upstream.NAME]"),
+    ("proxy.upstream.x.magic_api_proxy", "[proxy.upstream.NAME.magic_api_proxy]"),
     ("proxy.upstream.x.scope.x", "[proxy.upstream.NAME.scope.NAME]"),
     ("mail", "[mail]"),
     ("mail.smtp", "[mail.smtp]"),
@@ -114,7 +116,10 @@ fn the_written_configuration_says_what_holds_without_it() {
     for (table, _) in TABLES.iter().filter(|(table, _)| !table.contains(".x")) {
         for key in known_in(table) {
             let told = TEMPLATE.contains(&format!("\n#{key} = ")) || TEMPLATE.contains(&format!("[{key}"));
-            assert!(told || ["password_env", "smtp"].contains(&key.as_str()), "`{key}` of [{table}] is not written");
+            assert!(
+                told || ["password_env", "smtp", "upstream"].contains(&key.as_str()),
+                "`{key}` of [{table}] is not written"
+            );
         }
     }
 }

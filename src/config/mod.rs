@@ -50,7 +50,7 @@ pub use mail::{Encryption, Mail, Smtp};
 pub use oidc::Oidc;
 pub use origin::{Base64, Feedback, Origin, Origins};
 pub use problem::{Place, Problem, Refused};
-pub use proxy::{Minting, Proxy, ProxyGrant, ProxyScope, ProxyUpstream};
+pub use proxy::{MagicApiProxy, Minting, Proxy, ProxyGrant, ProxyScope, ProxyUpstream};
 use serde::{Deserialize, Serialize};
 pub use server::Server;
 use unknown::Unknown;
@@ -86,6 +86,7 @@ pub const VARIABLES: &[&Variable] = &[
     &issuer::PREFIX,
     &issuer::API_KEYS,
     &issuer::API_KEYS_FILE,
+    &proxy::LISTEN,
     &mail::FROM,
     &mail::PRODUCT,
     &mail::CONTACT,

@@ -1,22 +1,34 @@
-//! `[proxy.upstream.NAME]`: an API that magic tokens open a part of.
+//! `[proxy]`: where the proxy listens; `[proxy.upstream.NAME]`: an API that magic tokens open a part of.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reqwest::Url;
 use reqwest::header::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::human::{Size, Span};
+use super::environment::Variable;
+use super::human::{Listen, Size, Span};
 use super::issuer::{NAME_HINT, is_name};
-use super::layers::{Layers, Section};
+use super::layers::{Layers, Section, rebase};
+use super::problem::{Place, Problem};
+use super::secret;
 use crate::incident::EmailAddress;
+use crate::mint::{OldKey, OldKeys};
 use crate::proxy::{self, CredentialForm, Form, GrantRule, GrantText, Limits, Rule, Upstream};
+use crate::token::Secret;
 
-/// The upstreams by name.
+/// An address of its own for the magic proxy. Default: none, it shares the first. Effect: `proxy.listen`.
+pub const LISTEN: Variable = Variable { name: "STANCH_PROXY_LISTEN", key: "proxy.listen" };
+
+/// Where the proxy listens, and the upstreams by name.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Proxy {
+    /// The proxy alone, kept away from the API.
+    pub listen: Option<Listen>,
+    /// With `listen`: the upstream that stands there at `/`.
+    pub mount: Option<String>,
     pub upstream: BTreeMap<String, ProxyUpstream>,
 }
 
@@ -49,6 +61,19 @@ pub struct ProxyUpstream {
     pub max_request: Size,
     pub max_answer: Size,
     pub scope: BTreeMap<String, ProxyScope>,
+    pub magic_api_proxy: Option<MagicApiProxy>,
+}
+
+/// The program that stood before the upstream until now, whose tokens go on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MagicApiProxy {
+    /// Its RSA private key, in PEM.
+    pub key_file: PathBuf,
+    /// Whom mail about its tokens goes to.
+    pub owner: String,
+    /// How long its tokens live, from when they were issued; they may end earlier.
+    pub max_life: Span,
 }
 
 /// Who may make magic tokens.
@@ -104,7 +129,15 @@ impl Default for ProxyUpstream {
             max_request: Size(limits.max_request_bytes),
             max_answer: Size(limits.max_answer_bytes),
             scope: BTreeMap::new(),
+            magic_api_proxy: None,
         }
+    }
+}
+
+impl Default for MagicApiProxy {
+    fn default() -> Self {
+        // As long as that program lets them live.
+        Self { key_file: PathBuf::new(), owner: String::new(), max_life: Span::days(5 * 365) }
     }
 }
 
@@ -121,6 +154,30 @@ impl Proxy {
     /// A sentence on what is wrong; `check` has told it before.
     pub fn upstreams(&self) -> Result<Vec<Upstream>, String> {
         self.upstream.iter().map(|(name, upstream)| upstream.ready(name)).collect()
+    }
+
+    /// The keys of the programs whose tokens go on.
+    ///
+    /// # Errors
+    /// When a key cannot be read, or two upstreams have the same.
+    pub fn old_keys(&self) -> Result<OldKeys, Problem> {
+        let mut keys: Vec<OldKey> = Vec::new();
+        for (name, upstream) in &self.upstream {
+            let Some(old) = &upstream.magic_api_proxy else { continue };
+            let key = old.open(name)?;
+            if let Some(other) = keys.iter().find(|other| other.is_same(&key)) {
+                let message =
+                    format!("upstream `{}` has the same key: nobody could tell whose a token is", other.upstream());
+                let hint = "each of these programs had a key of its own; name that one";
+                return Err(Problem::new(
+                    Place::Key(format!("proxy.upstream.{name}.magic_api_proxy.key_file")),
+                    message,
+                    hint,
+                ));
+            }
+            keys.push(key);
+        }
+        Ok(keys.into_iter().collect())
     }
 
     /// Whom the tokens belong to that anybody may make, by upstream.
@@ -203,6 +260,34 @@ impl ProxyUpstream {
         ] {
             layers.check_span(&within(name), span, Span::seconds(1), Span::seconds(3_600));
         }
+        if let Some(old) = &self.magic_api_proxy {
+            old.check(&within("magic_api_proxy"), layers);
+        }
+    }
+}
+
+impl MagicApiProxy {
+    fn open(&self, upstream: &str) -> Result<OldKey, Problem> {
+        let place = || Place::Named(self.key_file.clone());
+        let mut pem = secret::read_private(&self.key_file)?;
+        let pem = Secret::new(std::mem::take(&mut *pem));
+        let owner = EmailAddress::parse(&self.owner).map_err(|_| {
+            Problem::new(place(), "its `owner` is not an address", "name whom mail about its tokens goes to")
+        })?;
+        OldKey::new(upstream.to_owned(), &pem, owner, self.max_life.0).map_err(|bad| {
+            Problem::new(place(), bad.to_string(), "name the `private_key.pem` with which magic-api-proxy ran")
+        })
+    }
+
+    fn check(&self, key: &str, layers: &mut Layers) {
+        if self.key_file.as_os_str().is_empty() {
+            let hint = "name the `private_key.pem` with which magic-api-proxy ran";
+            layers.refuse(&format!("{key}.key_file"), "missing", hint);
+        }
+        if EmailAddress::parse(&self.owner).is_err() {
+            layers.refuse(&format!("{key}.owner"), "not an address", "name whom mail about its tokens goes to");
+        }
+        layers.check_span(&format!("{key}.max_life"), self.max_life, Span::days(1), Span::days(10 * 365));
     }
 }
 
@@ -221,11 +306,32 @@ impl ProxyScope {
 }
 
 impl Section for Proxy {
-    fn rebase(&mut self, _folder: &Path) {}
+    fn rebase(&mut self, folder: &Path) {
+        for old in self.upstream.values_mut().filter_map(|upstream| upstream.magic_api_proxy.as_mut()) {
+            // A missing one stays missing, to be told of as such.
+            rebase(Some(&mut old.key_file).filter(|path| !path.as_os_str().is_empty()), folder);
+        }
+    }
 
-    fn read_environment(&mut self, _layers: &mut Layers) {}
+    fn read_environment(&mut self, layers: &mut Layers) {
+        layers.set_some(&LISTEN, &mut self.listen);
+    }
 
     fn check(&self, layers: &mut Layers) {
+        if self.listen.is_some() && self.upstream.is_empty() {
+            let hint = "add `[proxy.upstream.NAME]`, or leave it out";
+            layers.refuse("proxy.listen", "there is no upstream to listen for", hint);
+        }
+        match &self.mount {
+            Some(_) if self.listen.is_none() => {
+                let hint = "say where, with `listen`; beside the API an upstream stands under its name";
+                layers.refuse("proxy.mount", "set without a listener of the proxy's own", hint);
+            }
+            Some(name) if !self.upstream.contains_key(name) => {
+                layers.refuse("proxy.mount", "no upstream of that name", "add `[proxy.upstream.NAME]`, or correct it");
+            }
+            _ => {}
+        }
         for (name, upstream) in &self.upstream {
             upstream.check(name, layers);
         }

@@ -23,7 +23,12 @@ use crate::mint::{By, Expires, Order};
 use crate::proxy::{self, Answer, AnswerBody, Asked, Limited, Pass, Refused, Upstream};
 use crate::store::{NewOwner, OwnTokenKind};
 
+/// The routes beside those of the API; none if the proxy has a listener of its own.
 pub fn routes(app: &App) -> Vec<Route> {
+    if app.upstreams.is_empty() || app.settings.proxy_listen.is_some() { Vec::new() } else { routes_of(app) }
+}
+
+fn routes_of(app: &App) -> Vec<Route> {
     if app.upstreams.is_empty() {
         return Vec::new();
     }
@@ -45,6 +50,18 @@ pub fn routes(app: &App) -> Vec<Route> {
         Route::new(Verb::Any, "/proxy/{upstream}/", Access::Magic, summary, forward_root),
         Route::new(Verb::Any, "/proxy/{upstream}/{*rest}", Access::Magic, summary, forward),
     ]
+}
+
+/// The routes of the proxy's own listener: the same, and perhaps an upstream in place of everything else, as its clients
+/// know it from magic-api-proxy.
+pub fn apart(app: &App) -> Vec<Route> {
+    let mut routes = routes_of(app);
+    if app.settings.proxy_mount.is_some() {
+        let summary = "Sends a request on to the upstream that is mounted here, if the magic token opens it";
+        routes.push(Route::new(Verb::Any, "/", Access::Magic, summary, forward_mounted));
+        routes.push(Route::new(Verb::Any, "/{*rest}", Access::Magic, summary, forward_mounted));
+    }
+    routes
 }
 
 async fn banner(State(app): State<App>) -> String {
@@ -149,7 +166,7 @@ async fn forward_root(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    send_on(&app, &upstream, &caller, request).await
+    send_on(&app, &upstream, Place::Named, &caller, request).await
 }
 
 async fn forward(
@@ -158,10 +175,24 @@ async fn forward(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    send_on(&app, &upstream, &caller, request).await
+    send_on(&app, &upstream, Place::Named, &caller, request).await
 }
 
-async fn send_on(app: &App, name: &str, caller: &Caller, request: Request) -> Result<Response, Problem> {
+async fn forward_mounted(State(app): State<App>, caller: Caller, request: Request) -> Result<Response, Problem> {
+    let name = app.settings.proxy_mount.clone().unwrap_or_default();
+    send_on(&app, &name, Place::Mounted, &caller, request).await
+}
+
+/// Where an upstream stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In place of the whole listener.
+    Mounted,
+    /// Under its name.
+    Named,
+}
+
+async fn send_on(app: &App, name: &str, place: Place, caller: &Caller, request: Request) -> Result<Response, Problem> {
     let denied = || Problem::new(StatusCode::FORBIDDEN).detail("the token does not allow this request");
     let token = caller.token();
     // A name that is not configured and one that is another token's look alike.
@@ -174,7 +205,11 @@ async fn send_on(app: &App, name: &str, caller: &Caller, request: Request) -> Re
     let (parts, body) = request.into_parts();
     // The path as it was sent: the router's own reading of it is not the proxy's.
     let sent = parts.uri.path();
-    let path = sent.strip_prefix(&upstream.here).ok_or_else(denied)?;
+    let here = match place {
+        Place::Mounted => "",
+        Place::Named => &upstream.here,
+    };
+    let path = sent.strip_prefix(here).ok_or_else(denied)?;
     let path = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
     let query = parts.uri.query().map(str::to_owned);
     let mut headers = parts.headers;
@@ -196,7 +231,7 @@ async fn send_on(app: &App, name: &str, caller: &Caller, request: Request) -> Re
         let limited = Limited::new(body, upstream.limits.max_request_bytes, Arc::clone(&too_large));
         reqwest::Body::wrap_stream(Body::new(limited).into_data_stream())
     });
-    let asked = Asked { method: parts.method, path, query, headers, body, too_large };
+    let asked = Asked { method: parts.method, here: here.to_owned(), path, query, headers, body, too_large };
     match proxy::forward(upstream, &pass, asked, &app.store, &app.clock).await {
         Ok(answer) => Ok(given(answer)),
         Err(refused) => Err(told(&refused, name)),

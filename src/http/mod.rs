@@ -61,6 +61,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// A second address for health and metrics; the first then shows no metrics.
     pub admin_listen: Option<SocketAddr>,
+    /// An address of its own for the proxy; the first then has no proxy.
+    pub proxy_listen: Option<SocketAddr>,
+    /// The upstream that stands there in place of everything that is not the proxy's own.
+    pub proxy_mount: Option<String>,
     pub max_body_bytes: usize,
     pub max_records: usize,
     /// Longest time for a body to arrive.
@@ -91,6 +95,8 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin_listen: None,
+            proxy_listen: None,
+            proxy_mount: None,
             max_body_bytes: 8 * 1_024 * 1_024,
             max_records: 10_000,
             body_timeout: Duration::from_secs(8),
@@ -221,6 +227,11 @@ pub fn table(app: &App) -> Table {
         .and(health::routes())
         .and(app.settings.upload_sink.then(legacy::route));
     if app.settings.admin_listen.is_none() { table.and([health::metrics_route()]) } else { table }
+}
+
+/// The routes of the proxy's own listener.
+pub fn proxy_table(app: &App) -> Table {
+    Table::default().and(magic::apart(app))
 }
 
 /// The routes of the admin listener.

@@ -20,12 +20,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{App, Table, admin_router};
+use super::{App, Table, admin_router, proxy_table};
 
 /// The sockets to serve on, already bound.
 pub struct Listeners {
     pub public: TcpListener,
     pub admin: Option<TcpListener>,
+    pub proxy: Option<TcpListener>,
 }
 
 /// Whose connection a request came by; an extension of every request.
@@ -43,6 +44,8 @@ pub async fn serve(listeners: Listeners, app: App, table: Table, stop: Cancellat
 
     let (closing, admin_closing) = (CancellationToken::new(), CancellationToken::new());
     let public = tokio::spawn(listen(listeners.public, table.router(&app), closing.clone()));
+    let proxy =
+        listeners.proxy.map(|listener| tokio::spawn(listen(listener, proxy_table(&app).router(&app), closing.clone())));
     let admin =
         listeners.admin.map(|listener| tokio::spawn(listen(listener, admin_router(&app), admin_closing.clone())));
 
@@ -56,7 +59,12 @@ pub async fn serve(listeners: Listeners, app: App, table: Table, stop: Cancellat
     let end = Instant::now() + app.settings.drain_for;
     tokio::time::sleep(app.settings.lame_duck_for.min(app.settings.drain_for)).await;
     closing.cancel();
-    finish(public, end).await;
+    // Both have the same time, however long one of them takes.
+    tokio::join!(finish(public, end), async {
+        if let Some(proxy) = proxy {
+            finish(proxy, end).await;
+        }
+    });
     admin_closing.cancel();
     if let Some(admin) = admin {
         finish(admin, end).await;

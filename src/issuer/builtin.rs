@@ -16,7 +16,7 @@ use tracing::warn;
 use super::{Answer, Issuer, Locality, Question, Revocation, metrics};
 use crate::clock::{Clock, Timestamp};
 use crate::incident::{IssuedToken, IssuerName, Owner, Unknown, Verdict};
-use crate::mint::{macaroon as own, text_sha256};
+use crate::mint::{OldKeys, legacy, macaroon as own, text_sha256};
 use crate::store::{self, Branch, OwnToken, OwnTokenKind, Revoking, Store};
 use crate::token::caveat::Caveat;
 use crate::token::macaroon::{self, Macaroon};
@@ -31,6 +31,7 @@ pub struct Builtin {
     name: IssuerName,
     store: Store,
     policy: Policy,
+    old_keys: OldKeys,
     clock: Clock,
 }
 
@@ -92,11 +93,17 @@ struct Child {
 
 impl Builtin {
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { name: IssuerName::new(NAME), store, policy: Policy::default(), clock }
+        Self { name: IssuerName::new(NAME), store, policy: Policy::default(), old_keys: OldKeys::default(), clock }
     }
 
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Knows the tokens that magic-api-proxy signed with these keys as well, though nobody has shown them yet.
+    pub fn with_old_keys(mut self, old_keys: OldKeys) -> Self {
+        self.old_keys = old_keys;
         self
     }
 
@@ -182,8 +189,13 @@ impl Builtin {
             Some(shown) => own::lookup(&shown.identifier),
             None => text_sha256(question.secret),
         };
-        let lookups: Vec<_> = questions.iter().zip(&shown).map(lookup).collect();
+        let mut lookups: Vec<_> = questions.iter().zip(&shown).map(lookup).collect();
         let now = self.clock.now();
+        for (question, lookup) in questions.iter().zip(&mut lookups) {
+            if let Some(sha256) = self.old(question, now).await? {
+                *lookup = sha256;
+            }
+        }
         let mut leaks = Vec::with_capacity(questions.len());
         let mut chains: Vec<(usize, Vec<[u8; 32]>)> = Vec::new();
         for (at, (token, shown)) in self.store.own_tokens_by_hash(&lookups).await?.into_iter().zip(&shown).enumerate() {
@@ -210,6 +222,19 @@ impl Builtin {
             }
         }
         Ok(leaks)
+    }
+
+    /// What a token of magic-api-proxy is looked up by, after it got its record if it is one.
+    async fn old(&self, question: &Question<'_>, now: Timestamp) -> Result<Option<[u8; 32]>, store::Error> {
+        if self.old_keys.is_empty() || !legacy::KINDS.contains(&question.kind.as_str()) {
+            return Ok(None);
+        }
+        let Some(secret) = legacy::spelled(question.secret) else { return Ok(None) };
+        let sha256 = text_sha256(&secret);
+        if self.store.own_tokens_by_hash(&[sha256]).await?.pop().flatten().is_none() {
+            self.old_keys.adopt(&secret, &self.store, now).await?;
+        }
+        Ok(Some(sha256))
     }
 
     fn prove(

@@ -209,6 +209,7 @@ impl Authenticator {
         let known = match self.settings.reads_as(shown) {
             Shape::Broken => return Err(Refusal::Invalid(Reason::Malformed)),
             Shape::Macaroon => self.macaroon(shown).await?,
+            Shape::Old => self.old(shown, sha256).await?,
             Shape::Whole => self.whole(sha256).await?,
         };
         let known = Arc::new(known);
@@ -223,8 +224,23 @@ impl Authenticator {
         // What the configuration brought along goes with it.
         let token =
             token.filter(|token| token.created_by != CONFIGURED || self.settings.configured_keys.contains(&sha256));
+        let token = token.filter(|token| self.settings.old_keys.stand_for(token));
         let token = token.ok_or(Refusal::Invalid(Reason::Unknown))?;
         Ok(Known { token, caveats: Vec::new(), point: None, attenuated: false, denied: false })
+    }
+
+    /// A token that another program gave out gets its record when it is first shown.
+    async fn old(&self, shown: &Secret, sha256: [u8; 32]) -> Result<Known, Refusal> {
+        match self.whole(sha256).await {
+            Err(Refusal::Invalid(Reason::Unknown)) => {}
+            found => return found,
+        }
+        let adopted = self.settings.old_keys.adopt(shown, &self.store, self.clock.now()).await;
+        if adopted.map_err(Refusal::Unavailable)? {
+            self.whole(sha256).await
+        } else {
+            Err(Refusal::Invalid(Reason::Unknown))
+        }
     }
 
     async fn macaroon(&self, shown: &Secret) -> Result<Known, Refusal> {
@@ -344,6 +360,8 @@ enum Shape {
     /// Ours by its beginning, and yet none of ours.
     Broken,
     Macaroon,
+    /// Looked up likewise, and perhaps of another program whose key we have.
+    Old,
     /// Looked up by the hash of all of it.
     Whole,
 }
@@ -356,6 +374,7 @@ impl Settings {
         }
         match pat::Mark::of(self.prefix.as_str(), text) {
             Some(mark) if !pat::check_marked(self.prefix.as_str(), mark, text) => Shape::Broken,
+            None if self.old_keys.could_be(text) => Shape::Old,
             _ => Shape::Whole,
         }
     }

@@ -11,18 +11,22 @@ mod authenticate;
 mod issue;
 mod keys;
 mod known;
+pub mod legacy;
 pub mod macaroon;
 mod make;
 mod order;
 pub mod pat;
+mod rsa;
 mod settings;
 mod usage;
 
 pub use authenticate::{Authenticated, Authenticator, CONFIGURED, Reason, Refusal, Request};
 pub use issue::Mint;
 pub use keys::{BroughtKey, MIN_KEY_LEN, ShortKey, brought_along};
+pub use legacy::{OldKey, OldKeys};
 pub use order::{By, Expires, Issued, Magic, Order, Refused, WRITE};
 pub use pat::Prefix;
+pub use rsa::BadKey;
 pub use settings::{Limits, Settings};
 
 use sha2::{Digest, Sha256};

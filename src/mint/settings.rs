@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Prefix;
+use super::{OldKeys, Prefix};
 
 /// How tokens are told apart and checked.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Settings {
     pub cache_for: Duration,
     /// SHA-256 of the keys that the configuration names. One that it names no longer is not accepted.
     pub configured_keys: Vec<[u8; 32]>,
+    /// Keys under which magic-api-proxy gave out tokens.
+    pub old_keys: OldKeys,
     pub limits: Limits,
 }
 
@@ -42,6 +44,7 @@ impl Settings {
             prefix,
             cache_for: Duration::from_secs(1),
             configured_keys: Vec::new(),
+            old_keys: OldKeys::default(),
             limits: Limits::default(),
         }
     }

@@ -37,6 +37,8 @@ pub struct Pass {
 /// A request as it came to the proxy.
 pub struct Asked {
     pub method: Method,
+    /// Where the upstream is mounted, without a slash at the end: what leads to the upstream is rewritten to lead here.
+    pub here: String,
     /// Undecoded, below the place where the upstream is mounted.
     pub path: String,
     pub query: Option<String>,
@@ -138,7 +140,7 @@ pub async fn forward(
         return Err(Refused::Echo);
     }
     let mut headers = from_upstream(&parts.headers);
-    Bases { root: &upstream.root, asked: &url, here: &upstream.here }.rewrite(&mut headers);
+    Bases { root: &upstream.root, asked: &url, here: &asked.here }.rewrite(&mut headers);
     headers.insert(MARK, HeaderValue::from_static(concat!("stanch/", env!("CARGO_PKG_VERSION"))));
 
     let status = parts.status;

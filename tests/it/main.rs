@@ -50,6 +50,7 @@ mod leases;
 mod mail_never_touches_revocation;
 mod metrics;
 mod no_secret_at_rest;
+mod old_proxy;
 mod on_time_and_gone;
 mod operate;
 mod outage;

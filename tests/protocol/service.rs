@@ -105,7 +105,7 @@ async fn served(door: &Door, stop: &CancellationToken) -> (String, String, tokio
     let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().expect("bound"));
     let (public_url, admin_url) = (url(&public), url(&admin));
     let server = tokio::spawn(serve(
-        Listeners { public, admin: Some(admin) },
+        Listeners { public, admin: Some(admin), proxy: None },
         door.app.clone(),
         http::table(&door.app),
         stop.clone(),

@@ -12,6 +12,7 @@ use super::finding::Finding;
 use crate::clock::Timestamp;
 use crate::config::{Config, Role};
 use crate::incident::brake::Mode;
+use crate::mint::OldKey;
 use crate::store::{self, IncidentFilter, PageRequest, Paused, Store};
 
 /// 2026-01-01: this program did not exist before.
@@ -83,8 +84,24 @@ pub fn keys(config: &Config, now: Timestamp) -> Vec<Finding> {
     Role::ALL.map(of_role).into()
 }
 
+/// The keys with which another program's tokens are read.
+pub fn old_keys(config: &Config) -> Vec<Finding> {
+    let keys = match config.proxy.old_keys() {
+        Ok(keys) => keys,
+        Err(problem) => return vec![Finding::of("proxy", &problem)],
+    };
+    let says = |key: &OldKey| {
+        format!(
+            "tokens of magic-api-proxy for upstream {} are read with an RSA key of {} bits",
+            key.upstream(),
+            key.bits()
+        )
+    };
+    keys.iter().map(|key| Finding::ok("proxy", says(key))).collect()
+}
+
 pub fn listening(config: &Config) -> Vec<Finding> {
-    let addresses = [Some(config.server.listen), config.server.admin_listen];
+    let addresses = [Some(config.server.listen), config.server.admin_listen, config.proxy.listen];
     addresses
         .into_iter()
         .flatten()

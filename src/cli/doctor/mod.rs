@@ -48,6 +48,7 @@ async fn examine(config: &Config, context: &Context) -> Vec<Finding> {
     findings.extend(local::clock(now));
     findings.extend(local::folders(config));
     findings.extend(local::keys(config, now));
+    findings.extend(local::old_keys(config));
     findings.extend(local::listening(config));
     let store = ready::open_store(config, &context.clock).await;
     findings.extend(local::database(config, &store, now).await);

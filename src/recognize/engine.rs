@@ -266,7 +266,7 @@ impl Search<'_, '_> {
             return;
         }
         // Most are digests that the text calls so, which is seen faster than that they have the form of a dozen kinds.
-        let is_named = introduced::is_named_otherwise(self.haystack, start);
+        let is_named = introduced::is_named_otherwise(self.haystack, &(start..end));
         self.scratch.candidates.clear();
         for bare in bares.kinds.iter().filter(|bare| (bare.min..=bare.max).contains(&len)) {
             let needs_context = self.kinds[bare.kind].needs_context();
@@ -297,7 +297,7 @@ impl Search<'_, '_> {
             return;
         }
         let (ContextKinds::Sought, Some(context)) = (self.sought, &self.engine.context) else { return };
-        if introduced::is_named_otherwise(self.haystack, hit.start) {
+        if introduced::is_named_otherwise(self.haystack, &(hit.start..hit.end)) {
             return;
         }
         let mut nearest = None;

@@ -1,7 +1,12 @@
-//! Introduced: what the text in front says a value is.
+//! Introduced: what the text around a value says it is.
 //!
 //! For kinds whose form alone is no evidence. Forty hexadecimal digits near the word `cloudflare` may be its token; behind
-//! `uses: cloudflare/wrangler-action@` they are a commit, behind `sha256:` a digest, behind `connection_id:` a name.
+//! `uses: cloudflare/wrangler-action@` they are a commit, behind `sha256:` a digest, behind `connection_id:` a name, in
+//! front of `refs/heads/cloudflare` what a branch leads to, and in a URL of the reader's own machine a password of nobody's.
+
+use std::ops::Range;
+
+use crate::token::is_nobodys_host;
 
 /// How far back the word is looked for, on the same line.
 const REACH: usize = 48;
@@ -31,25 +36,58 @@ const WORDS: &[&str] = &[
     "thumbprint",
     "tree",
     "uuid",
+    "version",
     "blob",
     "commits",
 ];
 
-/// Whether the value that begins at `start` is introduced as a digest, a revision or an identifier.
-pub fn is_named_otherwise(haystack: &[u8], start: usize) -> bool {
+/// Whether the text says that the value in this range is a digest, a revision, an identifier, or nobody's password.
+pub fn is_named_otherwise(haystack: &[u8], value: &Range<usize>) -> bool {
+    is_named_behind(&haystack[value.end..]) || is_named_before(haystack, value.start)
+}
+
+/// What `git ls-remote` and `packed-refs` write behind an id, and what a URL writes behind a password.
+fn is_named_behind(after: &[u8]) -> bool {
+    match after {
+        [b' ' | b'\t', rest @ ..] => rest.starts_with(b"refs/"),
+        [b'@', rest @ ..] => {
+            let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+            let len = rest.iter().take(REACH).position(|byte| !is_host(byte)).unwrap_or(rest.len().min(REACH));
+            std::str::from_utf8(&rest[..len]).is_ok_and(is_nobodys_host)
+        }
+        _ => false,
+    }
+}
+
+fn is_named_before(haystack: &[u8], start: usize) -> bool {
     let before = &haystack[start.saturating_sub(REACH)..start];
     let before = before.iter().rposition(|byte| *byte == b'\n').map_or(before, |line| &before[line + 1..]);
     // `action@<commit>` and `git+https://…#<commit>`.
-    if matches!(before, [.., b'@' | b'#']) {
+    if matches!(before, [.., b'@' | b'#']) || is_in_longer_id(before) {
         return true;
     }
+    // `version%3A<commit>`, as one query in another has it.
+    let before =
+        ["%3A", "%3a", "%3D", "%3d"].iter().find_map(|mark| before.strip_suffix(mark.as_bytes())).unwrap_or(before);
     let is_between =
         |byte: &u8| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'=' | b':' | b'-' | b'/' | b'>' | b'(');
     let end = before.iter().rposition(|byte| !is_between(byte)).map_or(0, |last| last + 1);
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let name =
-        before[..end].iter().rposition(|byte| !is_name(byte)).map_or(&before[..end], |edge| &before[edge + 1..end]);
+    let name = match before[..end].iter().rposition(|byte| !is_name(byte)) {
+        // `%2Cversion` is a comma and a name.
+        Some(edge) if before[edge] == b'%' => &before[(edge + 3).min(end)..end],
+        Some(edge) => &before[edge + 1..end],
+        None => &before[..end],
+    };
     is_id(name) || last_words(name).any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes())))
+}
+
+/// Behind other hexadecimal digits and a dash: the end of what is one long id.
+fn is_in_longer_id(before: &[u8]) -> bool {
+    const GROUP: usize = 8;
+    let Some(rest) = before.strip_suffix(b"-") else { return false };
+    let digits = rest.iter().rev().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    digits >= GROUP && !rest[..rest.len() - digits].last().is_some_and(u8::is_ascii_alphanumeric)
 }
 
 /// `id`, `…_id`, `…-id`, `…Id`, `…ID`; not `paid`.
@@ -87,8 +125,11 @@ mod tests {
             "file-sha256=",
             "id: ",
             "rev = '",
+            "&ddtags=service%3Aa%2Cversion%3A",
+            "https://p.host/sb/3a172e20-e9e1-11ed-80e3-da7ad0900002-",
+            "da7ad0900002-",
         ] {
-            assert!(is_named_otherwise(text.as_bytes(), text.len()), "{text}");
+            assert!(is_named_before(text.as_bytes(), text.len()), "{text}");
         }
         for text in [
             "SNYK_TOKEN=",
@@ -99,8 +140,22 @@ mod tests {
             "",
             "//registry/:_authToken=",
             "\"auth\": \"",
+            "token-abcdefgh-",
+            "https://host/?token%3D",
         ] {
-            assert!(!is_named_otherwise(text.as_bytes(), text.len()), "{text}");
+            assert!(!is_named_before(text.as_bytes(), text.len()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reference_and_a_password_of_nobodys_are_told_by_what_stands_behind() {
+        for text in
+            [" refs/heads/gitea", "\trefs/tags/v1", "@localhost/", "@docs.example.com:8080/x", "@example.rubygems"]
+        {
+            assert!(is_named_otherwise(text.as_bytes(), &(0..0)), "{text}");
+        }
+        for text in ["", " # refs", "@gitea.vendor.io/", "@", "\n refs/heads/x"] {
+            assert!(!is_named_otherwise(text.as_bytes(), &(0..0)), "{text}");
         }
     }
 }

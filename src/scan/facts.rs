@@ -3,6 +3,8 @@
 //! Nothing said here opens a door: an identifier, a location and a caveat are what their issuer shows its users. The
 //! secret parts (a signature, random characters) are never among them.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -15,7 +17,7 @@ use crate::token::{Confidence, checksum, encoding, jwt, macaroon};
 /// One thing that a token says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fact {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub value: String,
 }
 
@@ -30,9 +32,10 @@ pub enum Checksum {
 }
 
 impl Checksum {
-    pub fn of(kind: &Kind, confidence: Confidence) -> Self {
+    pub fn of(kind: &Kind, token: &[u8], confidence: Confidence) -> Self {
         match (kind.check, confidence) {
             (None, _) => Self::None,
+            (Some(check), _) if !check.algorithm.covers(token) => Self::None,
             (Some(_), Confidence::Shape) => Self::Bad,
             (Some(_), _) => Self::Good,
         }
@@ -76,7 +79,7 @@ struct Facts {
 
 impl Facts {
     fn say(&mut self, name: &'static str, value: &str) {
-        self.all.push(Fact { name, value: redact::inert(value, MAX_VALUE) });
+        self.all.push(Fact { name: name.into(), value: redact::inert(value, MAX_VALUE) });
     }
 
     fn say_expiry(&mut self, seconds: i64) {

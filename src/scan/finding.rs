@@ -9,7 +9,7 @@ use super::asked::Asked;
 use super::decode::Encoding;
 use super::facts::{self, Checksum, Fact};
 use super::lines::Position;
-use super::provenance::{Commit, Provenance};
+use super::provenance::{Commit, Provenance, Source};
 use super::text::Sighting;
 use crate::clock::Timestamp;
 use crate::recognize::Recognizer;
@@ -82,10 +82,18 @@ impl Masked {
         Self(format!("{}…{}", text(&token[..start]), text(&token[token.len() - end..])))
     }
 
+    /// As a report has told it.
+    pub fn told(text: &str) -> Self {
+        Self(crate::redact::inert(text, MAX_TOLD))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// Longest masked form: a start, a sign, an end.
+const MAX_TOLD: usize = MAX_SHOWN_START + 1 + SHOWN_END;
 
 /// How much of the start of a token is the same for all of its kind.
 fn fixed_start(kind: &Kind, token: &[u8]) -> usize {
@@ -143,7 +151,7 @@ impl Finding {
             issuer: kind.issuer.to_string(),
             severity: kind.severity,
             confidence: sighting.confidence,
-            checksum: Checksum::of(kind, sighting.confidence),
+            checksum: Checksum::of(kind, &sighting.text, sighting.confidence),
             provenance,
             first_seen: None,
             spot: Spot::Text,
@@ -168,6 +176,14 @@ impl Finding {
     /// The commit that brought the token, if a history was read.
     pub fn commit(&self) -> Option<&Commit> {
         self.provenance.commit().or(self.first_seen.as_deref())
+    }
+
+    /// The same, to be changed.
+    pub fn commit_mut(&mut self) -> Option<&mut Commit> {
+        match &mut self.provenance.source {
+            Source::Git(commit) => Some(commit),
+            _ => self.first_seen.as_deref_mut(),
+        }
     }
 
     /// By place, then by token: the order in which findings are told.

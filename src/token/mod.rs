@@ -21,7 +21,7 @@ pub mod route;
 mod secret;
 pub mod shape;
 
-pub use example::is_example;
+pub use example::{is_example, is_nobodys_host};
 pub use finding_id::FindingId;
 pub use fingerprint::{Fingerprint, FingerprintKey, FingerprintRing};
 pub use generate::generate;

@@ -125,6 +125,12 @@ impl Algorithm {
         }
     }
 
+    /// Whether the rule says anything of this token: ids that AWS made before it wrote the account into them are as good
+    /// as those that it makes now.
+    pub fn covers(self, token: &[u8]) -> bool {
+        !(self == Self::AwsAccount && matches!(token.get(4), Some(b'I' | b'J')))
+    }
+
     /// Writes the right checksum into a token of a kind with this rule. False if the rule does not work that way.
     pub fn complete(self, token: &mut [u8], spans: &Spans) -> bool {
         match self {

@@ -12,6 +12,8 @@ mod password;
 mod pem;
 mod published;
 
+pub use password::is_nobodys as is_nobodys_host;
+
 use super::Confidence;
 use super::catalogue::{Form, Kind};
 use super::checksum::Algorithm;

@@ -1,10 +1,11 @@
-//! Passwords of examples: in URLs and netrc files of documentation and tests.
+//! Passwords of examples: in URLs, netrc files and `Basic` headers of documentation and tests.
 //!
 //! A password is what a person made up, so its form says less than a token's. It is taken for an example if its host can
 //! be nobody's (RFC 2606, RFC 6761, RFC 5737, loopback), if it is the user's name again, if it is made of the words that
 //! examples are made of, or if it is letters of one case only: `einstein` is in every other manual.
 
 use crate::token::catalogue::Kind;
+use crate::token::encoding;
 
 /// Words that stand for a password or for a part of it, the longer ones first.
 const WORDS: &[&str] = &[
@@ -67,12 +68,17 @@ const HOSTS: &[&str] =
 
 /// Whether the kind's secret is a password that a person chose.
 pub fn is_kind(kind: &Kind) -> bool {
-    matches!(kind.id.as_ref(), "database-url" | "netrc-password" | "url-basic-credentials")
+    matches!(kind.id.as_ref(), "basic-header" | "database-url" | "netrc-password" | "url-basic-credentials")
 }
 
 /// Whether the credentials are those of an example.
 pub fn is_example(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
+    if let Some(encoded) = text.strip_prefix("Authorization: Basic ") {
+        let Some(decoded) = encoding::base64(encoded.as_bytes()) else { return false };
+        let pair = std::str::from_utf8(&decoded).ok().and_then(|text| text.split_once(':'));
+        return pair.is_some_and(|(user, password)| is_made_up(user, password));
+    }
     let Some((user, password, host)) = url(text).or_else(|| netrc(text)) else { return false };
     is_nobodys(host) || is_made_up(user, password)
 }
@@ -91,8 +97,8 @@ fn netrc(text: &str) -> Option<(&str, &str, &str)> {
     Some((user, words.nth(1)?, host))
 }
 
-/// Whether a name or address can lead to no one.
-fn is_nobodys(host: &str) -> bool {
+/// Whether a name or address can lead to no one, or says of itself that it is an example.
+pub fn is_nobodys(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let top = host.rsplit('.').next().unwrap_or_default();
     let in_docs = ["example.com", "example.net", "example.org"]
@@ -100,6 +106,7 @@ fn is_nobodys(host: &str) -> bool {
         .any(|name| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
     let address = ["127.", "192.0.2.", "198.51.100.", "203.0.113."].iter().any(|start| host.starts_with(start));
     in_docs
+        || host.split('.').any(|label| label == "example")
         || ["example", "invalid", "localhost", "test"].contains(&top)
         || address && host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
         || host == "0.0.0.0"
@@ -161,6 +168,8 @@ mod tests {
             "https://bot:bot12345@vendor.io",
             "machine foo.host login foo password alone-in-the-dark",
             "machine vendor.io login ian password mysecret123",
+            "https://user:%7BDEScede%7Dpass@example.vendor",
+            "Authorization: Basic dXNlcm5hbWU6cGFzc3dvcmQ=",
         ] {
             assert!(is_example(text.as_bytes()), "{text}");
         }
@@ -175,5 +184,7 @@ mod tests {
             let text = text.replace("{}", password);
             assert!(!is_example(text.as_bytes()), "{text}");
         }
+        let real = encoding::to_base64(b"ci:Zq3f8kPw", encoding::Alphabet::Standard);
+        assert!(!is_example(&[b"Authorization: Basic ".as_slice(), &real].concat()));
     }
 }

@@ -12,7 +12,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Set it up", &["init", "doctor", "config", "keys"]),
     ("Look after leaked tokens", &["incident", "issuer", "reporter", "queue", "drill", "export", "audit", "operator"]),
     ("Mint tokens of the built-in issuer", &["token"]),
-    ("Search for tokens", &["scan", "rules", "hook", "completions", "man"]),
+    ("Search for tokens", &["scan", "view", "rules", "hook", "completions", "man"]),
     ("Play the reporter", &["send"]),
 ];
 

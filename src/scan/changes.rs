@@ -123,7 +123,12 @@ impl Reading<'_> {
                 }
                 return;
             }
-            Err(gap) => return worker.harvest.coverage.gaps.add_many(gap.name(), 1, [place()]),
+            Err(gap) => {
+                let coverage = &mut worker.harvest.coverage;
+                coverage.gaps.add_many(gap.name(), 1, [place()]);
+                coverage.absent.objects(&self.common_dir, (gap == git::Gap::Promised).then_some(item.id));
+                return;
+            }
         };
         match (lfs::Pointer::parse(&object.text), self.shared.plan.lfs) {
             (Some(_), Lfs::Pointers) => worker.harvest.coverage.skipped.add(Gap::LfsPointer, &place()),

@@ -3,8 +3,10 @@
 //! A scan that did not read something and says nothing about it is worse than none. Whatever is left out on the way is
 //! counted here under its reason, with a few examples; an outcome with a gap is not complete.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::absent::Absent;
 use super::git;
 use super::lfs::Lfs;
 use super::plan::{Plan, Submodules};
@@ -24,6 +26,8 @@ pub struct Coverage {
     pub gaps: Gaps,
     /// Left out because the command said so, or because it holds no text: no reason to doubt the result.
     pub skipped: Gaps,
+    /// What of the gaps could be fetched.
+    pub absent: Absent,
 }
 
 /// Why something was not read.
@@ -53,6 +57,8 @@ pub enum Gap {
     /// A token in an object that no reference leads to: seen, and not told unless asked.
     Unreachable,
     Unreadable,
+    /// Another scanner's report, which says nothing about it.
+    Untold,
 }
 
 impl Gap {
@@ -76,13 +82,14 @@ impl Gap {
             Self::TooLarge => "larger than the limit",
             Self::Unreachable => "tokens in unreachable objects, which --unreachable tells",
             Self::Unreadable => "not readable",
+            Self::Untold => "report that does not say what was read",
         }
     }
 }
 
 /// Reasons, each with a count and examples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gaps(BTreeMap<&'static str, GapCount>);
+pub struct Gaps(BTreeMap<Cow<'static, str>, GapCount>);
 
 /// How often a reason applied, and a few of the places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,11 +106,16 @@ impl Gaps {
         self.add_many(gap.name(), 1, [example.to_owned()]);
     }
 
-    pub fn add_many(&mut self, reason: &'static str, count: u64, examples: impl IntoIterator<Item = String>) {
+    pub fn add_many(
+        &mut self,
+        reason: impl Into<Cow<'static, str>>,
+        count: u64,
+        examples: impl IntoIterator<Item = String>,
+    ) {
         if count == 0 {
             return;
         }
-        let entry = self.0.entry(reason).or_default();
+        let entry = self.0.entry(reason.into()).or_default();
         entry.count += count;
         entry.examples.extend(examples);
         entry.examples.sort_unstable();
@@ -124,8 +136,8 @@ impl Gaps {
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &GapCount)> {
-        self.0.iter().map(|(reason, count)| (*reason, count))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &GapCount)> {
+        self.0.iter().map(|(reason, count)| (&**reason, count))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -161,6 +173,7 @@ impl Coverage {
         self.bytes += other.bytes;
         self.gaps.merge(other.gaps);
         self.skipped.merge(other.skipped);
+        self.absent.merge(other.absent);
     }
 }
 

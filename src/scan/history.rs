@@ -86,7 +86,7 @@ fn note_unread<'o>(
             return;
         }
         let mut known = git::Gaps::default();
-        let store = Places::find(&repository.path, &mut known).and_then(|places| Store::open(&places, &mut known));
+        let store = plan.places(&repository.path, &mut known).and_then(|places| Store::open(&places, &mut known));
         if let Ok(store) = store {
             submodules.retain(|id, _| store.slot(id.as_bytes()).is_none());
         }
@@ -154,7 +154,7 @@ impl Opened {
         past: &mut Vec<Past>,
     ) -> Result<Submodules, git::Error> {
         let Some(state) = &shared.plan.state else { return self.scan(shared, harvest, past) };
-        let places = Places::find(&self.path, &mut git::Gaps::default())?;
+        let places = shared.plan.places(&self.path, &mut git::Gaps::default())?;
         let visit = Visit::begin(&places);
         let from = past.len();
         let mut submodules = Submodules::new();
@@ -191,6 +191,7 @@ impl Opened {
                 Unreachable::Told => git::Selection::All,
             },
             progress: Arc::clone(&plan.progress),
+            lent: plan.lent.clone(),
         };
         let detector = match plan.archives.depth {
             0 => Texts::new(shared.scanner),
@@ -201,6 +202,7 @@ impl Opened {
         let read = until(shared.until, |stop| git::scan_repository(&self.path, &detector, &blobs, &options, stop))?;
         let git::Scanned { findings: hits, opened, coverage: read } = read;
         add(coverage, &read, plan, &self.own);
+        coverage.absent.objects(common_dir, read.gaps.promised());
         let rest = blobs.finish(Path::new(&self.own));
         coverage.merge(rest.coverage);
         *inline += rest.inline;
@@ -209,7 +211,7 @@ impl Opened {
             return Ok(read.submodules);
         }
         let mut known = git::Gaps::default();
-        let store = Store::open(&Places::find(&self.path, &mut known)?, &mut known)?;
+        let store = Store::open(&plan.places(&self.path, &mut known)?, &mut known)?;
         let mut teller = Teller { repository: self, shared, reader: Reader::new(&store, MAX_SHOWN), inline: 0 };
         for hits in hits.chunk_by(|one, two| one.object == two.object) {
             match teller.findings(hits) {

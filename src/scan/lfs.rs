@@ -3,6 +3,7 @@
 //! [The pointer](https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md) names the SHA-256 of the content, and the content's path follows
 //! from it. What lies there counts only if it has that hash. Nothing is fetched.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ pub enum Lfs {
 pub struct Pointer {
     /// The SHA-256 of the content, in hexadecimal digits.
     oid: String,
+    /// Bytes of the content.
+    size: u64,
 }
 
 /// Why there is no content.
@@ -44,8 +47,10 @@ impl Pointer {
         if text.len() >= MAX_LEN || !text.starts_with(HEAD) {
             return None;
         }
-        let oid = std::str::from_utf8(text).ok()?.lines().find_map(|line| line.strip_prefix("oid sha256:"))?;
-        is_oid(oid).then(|| Self { oid: oid.to_owned() })
+        let text = std::str::from_utf8(text).ok()?;
+        let oid = text.lines().find_map(|line| line.strip_prefix("oid sha256:"))?;
+        let size = text.lines().find_map(|line| line.strip_prefix("size ")?.parse().ok()).unwrap_or(0);
+        is_oid(oid).then(|| Self { oid: oid.to_owned(), size })
     }
 
     pub fn oid(&self) -> &str {
@@ -62,6 +67,14 @@ impl Pointer {
             digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) == Some(*byte)
         });
         if is_it { Ok(file) } else { Err(Lacking::Damaged) }
+    }
+}
+
+/// As git holds it.
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { oid, size } = self;
+        write!(f, "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n")
     }
 }
 
@@ -109,7 +122,8 @@ mod tests {
     fn a_pointer_names_a_hash_and_nothing_else_does() {
         let oid = "0123456789abcdef".repeat(4);
         let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 12\n");
-        assert_eq!(Pointer::parse(pointer.as_bytes()).map(|pointer| pointer.oid), Some(oid));
+        let read = Pointer::parse(pointer.as_bytes()).expect("it is one");
+        assert_eq!((read.to_string(), read.oid), (pointer.clone(), oid));
         for bad in [pointer.replace("0123", "../../"), pointer.replace("oid", "old"), "x".repeat(9)] {
             assert_eq!(Pointer::parse(bad.as_bytes()), None);
         }

@@ -11,6 +11,7 @@
 //! never tells: a [`Finding`] holds no token, only its masked form and its id, unless it was asked to keep them. And a scan of the same bytes gives the
 //! same findings in the same order, however many threads took part.
 
+mod absent;
 mod archive;
 mod asked;
 mod authorship;
@@ -45,7 +46,9 @@ mod suppress;
 mod text;
 mod time_out;
 mod tree;
+mod view;
 
+pub use absent::{Absent, Here, Lent, remote};
 pub use asked::{Asked, Revocation, Verdict};
 pub use coverage::{Coverage, Gap, GapCount, Gaps};
 pub use decode::Encoding;
@@ -62,3 +65,4 @@ pub use run::{Error, Outcome, Suppressed, run, run_on_stream};
 pub use staged::Staged;
 pub use suppress::{BadBaseline, BadPattern, Baseline, IgnoreFile, Inline};
 pub use text::{Sighting, TextScanner};
+pub use view::{BadReport, View};

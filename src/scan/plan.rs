@@ -1,12 +1,14 @@
 //! The plan: everything a scan needs to know, ready before it starts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ignore::overrides::Override;
 
+use super::absent::Lent;
 use super::finding::Secrets;
+use super::git::{self, Places};
 use super::incremental::State;
 use super::lfs::Lfs;
 use super::log_opts::Wanted;
@@ -37,6 +39,8 @@ pub struct Plan {
     pub unreachable: Unreachable,
     pub lfs: Lfs,
     pub submodules: Submodules,
+    /// Copies of what repositories lack.
+    pub lent: Vec<Lent>,
     /// Bytes that may be in memory at once, as far as what is read decides about it.
     pub memory: Option<u64>,
     /// What earlier scans have read, if it is not to be read again.
@@ -71,6 +75,7 @@ impl Plan {
             unreachable: Unreachable::Counted,
             lfs: Lfs::Content,
             submodules: Submodules::Required,
+            lent: Vec::new(),
             memory: None,
             state: None,
             progress: Arc::default(),
@@ -91,6 +96,13 @@ impl Plan {
     pub fn max_object(&self) -> u64 {
         let share = self.memory.map(|bytes| (bytes / (HELD * self.workers() as u64)).max(MIN_OBJECT));
         self.max_file_size.unwrap_or(MAX_OBJECT).min(share.unwrap_or(u64::MAX))
+    }
+
+    /// The places of a repository, with what is lent to it.
+    pub fn places(&self, path: &Path, gaps: &mut git::Gaps) -> Result<Places, git::Error> {
+        let mut places = Places::find(path, gaps)?;
+        places.borrow(&self.lent);
+        Ok(places)
     }
 
     /// How many threads work.

@@ -96,6 +96,7 @@ pub fn scan_range(range: &Range, extra: &[Extra], chosen: &Chosen, reading: &Rea
         gaps.add(super::git::Gap::Submodule, || String::from_utf8_lossy(path).into_owned());
     }
     harvest.coverage.add_git(&gaps, plan);
+    harvest.coverage.absent.objects(&chosen.places.common_dir, gaps.promised());
     harvest
 }
 

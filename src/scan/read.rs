@@ -152,14 +152,22 @@ impl<'p> Worker<'p> {
     /// Scans what an LFS pointer stands for.
     pub fn lfs(&mut self, pointer: &Pointer, common_dir: &Path, provenance: &Provenance) {
         let place = Place::Root(provenance);
-        match pointer.open(common_dir) {
+        let lent = self.shared.plan.lent.iter().filter(|lent| lent.to == common_dir).map(|lent| lent.from.as_path());
+        let mut opened = pointer.open(common_dir);
+        for copy in lent {
+            opened = opened.or_else(|_| pointer.open(copy));
+        }
+        match opened {
             Ok(file) if self.is_too_large(&file) => self.gap(Gap::TooLarge, &place),
             Ok(mut file) => {
                 self.harvest.coverage.files += 1;
                 self.input(Input::File(&mut file), place, 0, None);
             }
             Err(Lacking::Damaged) => self.gap(Gap::LfsDamaged, &place),
-            Err(Lacking::Missing) => self.lfs_gap(&place),
+            Err(Lacking::Missing) => {
+                self.lfs_gap(&place);
+                self.harvest.coverage.absent.content(common_dir, pointer.to_string());
+            }
         }
     }
 

@@ -29,7 +29,7 @@ impl Chosen {
                 Target::Path(path) => path,
                 Target::Repository { path, name } => {
                     let none = |_| Error::NoRepository(path.clone());
-                    let places = Places::find(path, &mut Gaps::default()).map_err(none)?;
+                    let places = plan.places(path, &mut Gaps::default()).map_err(none)?;
                     chosen.push((path.clone(), Self::whole(places, Path::new(name))));
                     continue;
                 }
@@ -47,7 +47,7 @@ impl Chosen {
                 known.add(part);
                 continue;
             }
-            let places = Places::find(&root, &mut Gaps::default()).map_err(|_| none())?;
+            let places = plan.places(&root, &mut Gaps::default()).map_err(|_| none())?;
             let is_named = part.is_empty() && path != Path::new(".");
             let prefix = if is_named { path.clone() } else { PathBuf::new() };
             let parts = Vec::from_iter(Some(part).filter(|part| !part.is_empty()));

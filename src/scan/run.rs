@@ -30,7 +30,8 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     pub coverage: Coverage,
     pub suppressed: Suppressed,
-    pub took: Duration,
+    /// `None` for what a report told that was written before.
+    pub took: Option<Duration>,
     /// Entries of the ignore file that suppressed nothing.
     pub unused_entries: Vec<String>,
     /// What is to be remembered for the next scan, if that was asked for.
@@ -52,6 +53,15 @@ pub struct Suppressed {
 }
 
 impl Suppressed {
+    pub fn merge(&mut self, other: Self) {
+        self.earlier += other.earlier;
+        self.inline += other.inline;
+        self.rules += other.rules;
+        self.ignore_file += other.ignore_file;
+        self.baseline += other.baseline;
+        self.verdict += other.verdict;
+    }
+
     pub fn total(self) -> u64 {
         self.inline + self.ignore_file + self.rules + self.baseline + self.earlier + self.verdict
     }
@@ -179,7 +189,7 @@ fn settle(all: Harvest, shared: &Shared<'_>, began: Instant) -> Outcome {
     let unused_entries = plan.ignore_file.unused(&used).map(str::to_owned).collect();
     let mut coverage = all.coverage;
     withhold(&mut findings, &mut coverage, shared.scanner);
-    Outcome { findings, coverage, suppressed, took: began.elapsed(), unused_entries, state }
+    Outcome { findings, coverage, suppressed, took: Some(began.elapsed()), unused_entries, state }
 }
 
 /// Takes tokens out of every path that is told. Until here a path is what the file is called.

@@ -58,6 +58,7 @@ fn of_one(chosen: &Chosen, staged: &Staged, shared: &Shared<'_>) -> Result<Harve
         |_, _, _| {},
     );
     harvest.coverage.add_git(&gaps, shared.plan);
+    harvest.coverage.absent.objects(&places.common_dir, gaps.promised());
     // Its own hooks and scans see what is in it; here is only its name.
     for path in submodules.iter().filter_map(|path| told(path)) {
         harvest.coverage.skipped.add(Gap::Submodule, &crate::redact::inert(&path, 300));

@@ -1,5 +1,7 @@
 //! What `stanch scan` promises: a token is found wherever people leave one, and what was not read is said.
 
+#[cfg(not(feature = "server"))]
+mod alone;
 mod archives;
 mod clones;
 mod command;
@@ -9,10 +11,13 @@ mod history;
 mod hooks;
 mod hostile;
 mod incremental;
+mod lacking;
 mod past;
 mod planted;
 mod ranges;
 mod repo;
 mod staged;
 mod support;
+mod survives;
 mod trees;
+mod view;

@@ -287,11 +287,11 @@ fn archived(t: &str) -> Vec<Written> {
 
 /// What is made as a decoy and is a token all the same.
 fn is_token_all_the_same(way: &str, kind: &Kind) -> bool {
-    match (way, kind.id.as_ref()) {
-        // Half of it is a JWT with a shorter signature; half of it has the length of another kind of the same issuer.
-        ("cut", "jfrog-access-token" | "github-refresh-token") => true,
+    match way {
+        // Half of one is a JWT with a shorter signature; half of the other has the length of a kind of the same issuer.
+        "cut" => matches!(kind.id.as_ref(), "jfrog-access-token" | "github-refresh-token"),
         // Made by GitHub to be found, with filler in it.
-        ("filler" | "filler-upper", "github-test-token") => true,
+        "filler" | "filler-upper" => kind.id == "github-test-token",
         _ => false,
     }
 }

@@ -11,9 +11,11 @@ use ignore::overrides::OverrideBuilder;
 
 use super::ask::AskArgs;
 use super::choose::Choose;
+use super::form::Form;
 use super::kinds::recognizer_with;
 use super::remember::Remember;
 use super::targets::Targets;
+use super::{Access, Writing};
 use crate::cli::{HintExt as _, Usage};
 use crate::clock::Clock;
 use crate::scan::report::Format;
@@ -45,7 +47,7 @@ pub struct ScanArgs {
     targets: Vec<PathBuf>,
 
     #[command(flatten)]
-    choose: Choose,
+    pub(super) choose: Choose,
     #[command(flatten)]
     pub(super) remember: Remember,
     /// Search only paths that match this pattern (can be repeated)
@@ -227,36 +229,9 @@ pub enum Tint {
     Never,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Csv,
-    GithubActions,
-    GitleaksJson,
-    Html,
-    #[value(alias = "pretty", alias = "plain", alias = "text")]
-    Human,
-    Json,
-    Jsonl,
-    Junit,
-    Sarif,
-    TrufflehogJson,
-}
-
 impl ScanArgs {
     pub(super) fn format(&self) -> Format {
-        match self.format {
-            _ if self.json => Format::Json,
-            Form::Csv => Format::Csv,
-            Form::GithubActions => Format::GithubActions,
-            Form::GitleaksJson => Format::GitleaksJson,
-            Form::Html => Format::Html,
-            Form::Human => Format::Human,
-            Form::Json => Format::Json,
-            Form::Jsonl => Format::Jsonl,
-            Form::Junit => Format::Junit,
-            Form::Sarif => Format::Sarif,
-            Form::TrufflehogJson => Format::TrufflehogJson,
-        }
+        if self.json { Format::Json } else { self.format.into() }
     }
 
     /// Whether the tokens themselves are to be shown.
@@ -273,6 +248,18 @@ impl ScanArgs {
             return Err(anyhow::Error::from(Usage(told.into()))).hint("`--show-secrets=yes` says that this is meant");
         }
         Ok(true)
+    }
+
+    /// How and where the report is written.
+    pub(super) fn writing(&self) -> Writing<'_> {
+        let shows = self.shows_secrets(Stdout::Elsewhere).unwrap_or(false);
+        Writing {
+            format: self.format(),
+            is_verbose: self.verbose,
+            tint: if self.no_color && self.color == Tint::Auto { Tint::Never } else { self.color },
+            output: self.output.as_deref(),
+            access: if shows { Access::Own } else { Access::Usual },
+        }
     }
 
     /// What was typed, with repositories fetched.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::clone::Credentials;
+use super::missing::Missing;
 use crate::cli::Usage;
 use crate::scan::{Choice, Lfs, Staged, Submodules, Wanted};
 
@@ -31,7 +32,17 @@ pub struct Choose {
     /// Search only so many of the newest commits
     #[arg(long, value_name = "N", help_heading = "What is read")]
     max_depth: Option<usize>,
-    /// Whether the content of LFS files is read where the repository has it, or their pointers are enough
+    /// Fetch the objects that a partial clone has left at its remote, or from ADDRESS, into a temporary folder
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        num_args = 0..=1,
+        default_missing_value = "",
+        require_equals = true,
+        help_heading = "What is read"
+    )]
+    fetch_missing: Option<String>,
+    /// Whether the content of LFS files is read where the repository has it, also fetched, or their pointers are enough
     #[arg(long, value_enum, default_value_t = LfsFiles::Content, value_name = "HOW", help_heading = "What is read")]
     lfs: LfsFiles,
     /// Whether a submodule that is not checked out makes the scan incomplete; one that is checked out is always read
@@ -54,6 +65,8 @@ pub struct Choose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LfsFiles {
     Content,
+    /// What the repository lacks comes from its remote, by git-lfs, into a temporary folder
+    Fetch,
     #[value(alias = "no")]
     Pointers,
 }
@@ -92,9 +105,14 @@ impl Choose {
         Ok(Choice::Range(Wanted::between(self.since_commit.as_deref(), self.branch.as_deref(), self.max_depth)))
     }
 
+    /// What is fetched if a repository lacks it.
+    pub fn missing(&self) -> Missing {
+        Missing { objects: self.fetch_missing.clone(), contents: self.lfs == LfsFiles::Fetch }
+    }
+
     pub fn lfs(&self) -> Lfs {
         match self.lfs {
-            LfsFiles::Content => Lfs::Content,
+            LfsFiles::Content | LfsFiles::Fetch => Lfs::Content,
             LfsFiles::Pointers => Lfs::Pointers,
         }
     }

@@ -1,4 +1,5 @@
-//! Git URLs as targets: a bare copy in a folder of its own, read as a history and removed.
+//! Git URLs as targets: a bare copy in a folder of its own, read as a history and removed. And what a repository on this
+//! disk has left at such an address, if a person asks for it.
 //!
 //! This is the one place where `stanch scan` runs another program, because a person named an address. The git that runs
 //! knows nobody's configuration: neither the machine's nor the person's (which could name programs to run, or send the
@@ -10,6 +11,8 @@
 //! shown nowhere.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -17,6 +20,7 @@ use tempfile::TempDir;
 
 use crate::cli::{HintExt as _, Usage};
 use crate::redact::inert;
+use crate::scan::git::{HashKind, ObjectId};
 
 /// An address of a repository.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,13 +106,79 @@ impl Address {
 
     /// Fetches the repository.
     pub fn fetch(&self, credentials: Credentials) -> anyhow::Result<Clone> {
-        let folder = tempfile::Builder::new().prefix("stanch-clone-").tempdir();
-        let folder = folder.hint("set TMPDIR to a folder with room for the repository")?;
+        let copy = Clone::nothing(&self.name)?;
+        let mut git = self.git(copy.folder.path(), credentials);
+        git.args(["clone", "--quiet", "--bare", "--no-recurse-submodules", "--template=", "--"])
+            .arg(&self.url)
+            .arg(copy.path());
+        self.run(git, &[])?;
+        Ok(copy)
+    }
+
+    /// Fetches single objects of the repository, with all that they lead to.
+    pub fn fetch_objects<'i>(
+        &self,
+        ids: impl IntoIterator<Item = &'i ObjectId>,
+        credentials: Credentials,
+    ) -> anyhow::Result<Clone> {
+        let mut ids = ids.into_iter().peekable();
+        let format = match ids.peek().map(|id| id.kind()) {
+            Some(HashKind::Sha256) => "sha256",
+            Some(HashKind::Sha1) | None => "sha1",
+        };
+        let mut wanted = String::new();
+        for id in ids {
+            let _ = writeln!(wanted, "{id}");
+        }
+        let copy = self.bare(format, credentials)?;
+        let mut git = self.git(&copy.path(), credentials);
+        // Ids can be asked for since protocol 2.
+        git.args(["-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"])
+            .args(["--no-recurse-submodules", "--stdin"])
+            .arg(&self.url);
+        self.run(git, wanted.as_bytes())?;
+        Ok(copy)
+    }
+
+    /// Fetches what LFS pointers stand for: they are put into a commit, and git-lfs is asked for what that needs.
+    pub fn fetch_contents<'p>(
+        &self,
+        pointers: impl IntoIterator<Item = &'p String>,
+        credentials: Credentials,
+    ) -> anyhow::Result<Clone> {
+        let copy = self.bare("sha1", credentials)?;
+        let mut stream = String::from("commit refs/heads/main\ncommitter stanch <> 0 +0000\ndata 0\n");
+        for (nth, pointer) in pointers.into_iter().enumerate() {
+            let _ = write!(stream, "M 100644 inline {nth}\ndata {}\n{pointer}\n", pointer.len());
+        }
+        let mut git = self.git(&copy.path(), credentials);
+        git.args(["fast-import", "--quiet"]);
+        self.run(git, stream.as_bytes())?;
+        let mut git = self.git(&copy.path(), credentials);
+        git.args(["config", "remote.origin.url", &self.url]);
+        self.run(git, &[])?;
+        let mut git = self.git(&copy.path(), credentials);
+        git.args(["lfs", "fetch", "origin", "refs/heads/main"]);
+        self.run(git, &[]).hint("git-lfs must be installed, and the server must have LFS")?;
+        Ok(copy)
+    }
+
+    fn bare(&self, format: &str, credentials: Credentials) -> anyhow::Result<Clone> {
+        let copy = Clone::nothing(&self.name)?;
+        let mut git = self.git(copy.folder.path(), credentials);
+        git.args(["init", "--quiet", "--bare", "--template=", &format!("--object-format={format}"), "--"])
+            .arg(copy.path());
+        self.run(git, &[])?;
+        Ok(copy)
+    }
+
+    /// git with no configuration but what this address needs.
+    fn git(&self, folder: &Path, credentials: Credentials) -> Command {
         let helpers = match credentials {
-            Credentials::Helpers => helpers(folder.path()),
+            Credentials::Helpers => helpers(folder),
             Credentials::InAddress => Vec::new(),
         };
-        let mut git = neutral(folder.path());
+        let mut git = neutral(folder);
         for setting in [
             "protocol.allow=never",
             &format!("protocol.{}.allow=always", self.protocol),
@@ -137,12 +207,21 @@ impl Address {
             setting.push(helper);
             git.arg("-c").arg(setting);
         }
-        let into = folder.path().join("repository.git");
-        git.args(["clone", "--quiet", "--bare", "--no-recurse-submodules", "--template=", "--"])
-            .arg(&self.url)
-            .arg(&into);
-        let ran =
-            git.output().map_err(|error| Usage(format!("git, which fetches repositories, cannot be run: {error}")))?;
+        git
+    }
+
+    /// Runs git to its end, with this as its input.
+    fn run(&self, mut git: Command, input: &[u8]) -> anyhow::Result<()> {
+        let cannot = |error| Usage(format!("git, which fetches repositories, cannot be run: {error}"));
+        if !input.is_empty() {
+            git.stdin(Stdio::piped());
+        }
+        let mut running = git.spawn().map_err(cannot)?;
+        if let Some(mut stdin) = running.stdin.take() {
+            // What it does not want to read any more, it complains about itself.
+            let _ = stdin.write_all(input);
+        }
+        let ran = running.wait_with_output().map_err(cannot)?;
         if !ran.status.success() {
             let said = String::from_utf8_lossy(&ran.stderr);
             let said = said.lines().filter(|line| !line.trim().is_empty()).map(|line| inert(line, 300));
@@ -150,11 +229,18 @@ impl Address {
             return Err(anyhow::Error::from(Usage(format!("`{}` cannot be fetched: {said}", self.shown()))))
                 .hint("for a private repository, put a token into the address or add --git-credentials");
         }
-        Ok(Clone { folder, name: self.name.clone() })
+        Ok(())
     }
 }
 
 impl Clone {
+    /// A folder for a repository of this name.
+    fn nothing(name: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("stanch-clone-").tempdir();
+        let folder = folder.hint("set TMPDIR to a folder with room for the repository")?;
+        Ok(Self { folder, name: name.to_owned() })
+    }
+
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("repository.git")
     }

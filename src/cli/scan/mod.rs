@@ -12,13 +12,16 @@ mod args;
 mod ask;
 mod choose;
 mod clone;
+mod form;
 mod hook;
 mod kinds;
+mod missing;
 mod progress;
 mod remember;
 mod rules;
 mod shell;
 mod targets;
+mod view;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -32,8 +35,8 @@ use zeroize::Zeroizing;
 #[cfg(feature = "server")]
 use super::Context;
 use super::{HintExt as _, out};
-use crate::scan::report::{self, Colour, Detail};
-use crate::scan::{Baseline, Outcome, Secrets, State};
+use crate::scan::report::{self, Colour, Detail, Format};
+use crate::scan::{Baseline, Outcome, Plan, Secrets, State, Target};
 pub use args::ScanArgs;
 use args::{Fail, Stdout, Tint};
 use ask::{Answered, Ask};
@@ -51,6 +54,9 @@ pub enum Command {
     /// Have git search what is about to be committed or pushed
     #[command(subcommand)]
     Hook(hook::Command),
+    /// Show reports of scans, ours and other scanners', or write them in another form
+    #[command(after_long_help = view::AFTER_HELP)]
+    View(view::ViewArgs),
     /// Write the completions of a shell
     Completions(shell::Completions),
     /// Write the manual page
@@ -66,6 +72,7 @@ impl Command {
             Self::Scan(args) => scan(&args, Ask::ready(&args.ask, args.least())?),
             Self::Rules(command) => command.run(),
             Self::Hook(command) => command.run(),
+            Self::View(args) => args.run(),
             Self::Completions(command) => Ok(command.run()),
             Self::Man(command) => command.run(),
         }
@@ -84,9 +91,9 @@ fn scan(args: &ScanArgs, ask: Ask) -> anyhow::Result<ExitCode> {
     }
     let shown = if args.no_progress { Shown::Never } else { Shown::Auto };
     let line = progress::Line::start(shown, &plan.progress);
-    let run = crate::scan::run(&plan);
+    let run = run(&mut plan, args);
     drop(line);
-    let mut outcome = run.map_err(|error| super::Usage(with_causes(&error)))?;
+    let mut outcome = run?;
     if let (Some(file), Some(state)) = (&remembered, &outcome.state) {
         remember::write(file, state)?;
     }
@@ -98,13 +105,37 @@ fn scan(args: &ScanArgs, ask: Ask) -> anyhow::Result<ExitCode> {
         update_baseline(path, &outcome, &plan.baseline)?;
     }
     let is_silent = args.quiet && outcome.findings.is_empty() && outcome.coverage.is_complete();
-    let told = if is_silent { Ok(()) } else { tell(&outcome, args) };
+    let told = if is_silent { Ok(()) } else { args.writing().tell(&outcome) };
     // Whoever read the report may have had enough of it; the exit code still says what was found.
     let is_left = told.as_ref().err().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
     if !is_left {
         told.context("the report cannot be written").hint("check that its folder exists and has room")?;
     }
     Ok(code(&outcome, answered, args))
+}
+
+/// Scans; and if a person asked for what repositories lack, once more with what was fetched.
+fn run(plan: &mut Plan, args: &ScanArgs) -> anyhow::Result<Outcome> {
+    let missing = args.choose.missing();
+    if !missing.is_nothing() && plan.targets.contains(&Target::Stdin) {
+        let told = "what is missing is fetched after a first scan, and standard input can be read only once";
+        return Err(super::Usage(told.into()).into());
+    }
+    // Removed when the scan is over.
+    let mut copies = Vec::new();
+    loop {
+        let outcome = crate::scan::run(plan).map_err(|error| super::Usage(with_causes(&error)))?;
+        let absent = &outcome.coverage.absent;
+        if copies.len() == missing::ROUNDS || !missing.wants(absent) {
+            return Ok(outcome);
+        }
+        let fetched = missing.fetch(absent, args.choose.credentials())?;
+        if fetched.is_empty() {
+            return Ok(outcome);
+        }
+        plan.lent.extend(fetched.iter().map(|(lent, _)| lent.clone()));
+        copies.push(fetched);
+    }
 }
 
 /// Puts the tokens themselves into the report, and says so to whoever is there.
@@ -130,24 +161,33 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     words
 }
 
-fn tell(outcome: &Outcome, args: &ScanArgs) -> io::Result<()> {
-    let format = args.format();
-    let detail = if args.verbose { Detail::Full } else { Detail::Brief };
-    let colour = match args.color {
-        Tint::Always => Colour::On,
-        Tint::Auto if args.output.is_none() && !args.no_color && io::stdout().is_terminal() => Colour::On,
-        Tint::Auto | Tint::Never => Colour::Off,
-    };
-    if let Some(path) = &args.output {
-        let access = if args.shows_secrets(Stdout::Elsewhere).unwrap_or(false) { Access::Own } else { Access::Usual };
-        let mut file = BufWriter::new(create(path, access)?);
-        report::write(outcome, format, detail, colour, &mut file)?;
-        file.flush()?;
-        return Ok(());
+/// How and where a report is written.
+struct Writing<'w> {
+    format: Format,
+    is_verbose: bool,
+    tint: Tint,
+    /// Standard output without one.
+    output: Option<&'w Path>,
+    access: Access,
+}
+
+impl Writing<'_> {
+    fn tell(&self, outcome: &Outcome) -> io::Result<()> {
+        let detail = if self.is_verbose { Detail::Full } else { Detail::Brief };
+        let colour = match self.tint {
+            Tint::Always => Colour::On,
+            Tint::Auto if self.output.is_none() && io::stdout().is_terminal() => Colour::On,
+            Tint::Auto | Tint::Never => Colour::Off,
+        };
+        if let Some(path) = self.output {
+            let mut file = BufWriter::new(create(path, self.access)?);
+            report::write(outcome, self.format, detail, colour, &mut file)?;
+            return file.flush();
+        }
+        let mut stdout = BufWriter::new(io::stdout().lock());
+        report::write(outcome, self.format, detail, colour, &mut stdout)?;
+        stdout.flush()
     }
-    let mut stdout = BufWriter::new(io::stdout().lock());
-    report::write(outcome, format, detail, colour, &mut stdout)?;
-    stdout.flush()
 }
 
 /// Who may read a report.

@@ -27,6 +27,8 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    pub const ALL: [Self; 5] = [Self::Base64, Self::Escape, Self::Hex, Self::Percent, Self::Utf16];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Base64 => "base64",

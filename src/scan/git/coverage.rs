@@ -1,6 +1,6 @@
 //! Coverage: what was read, and each reason why something was not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ObjectId, ObjectKind};
 
@@ -86,7 +86,11 @@ impl Gap {
 
 /// The gaps of a scan, by reason.
 #[derive(Clone, Debug, Default)]
-pub struct Gaps(BTreeMap<Gap, GapCount>);
+pub struct Gaps {
+    by_reason: BTreeMap<Gap, GapCount>,
+    /// Every object that a partial clone could fetch.
+    promised: BTreeSet<ObjectId>,
+}
 
 /// How often a reason applied, with some examples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,17 +111,24 @@ impl Gaps {
         if count == 0 {
             return;
         }
-        let entry = self.0.entry(gap).or_default();
+        let entry = self.by_reason.entry(gap).or_default();
         entry.count += count;
-        if entry.examples.len() < MAX_EXAMPLES {
+        if gap == Gap::Promised {
+            let id = example();
+            self.promised.extend(ObjectId::from_hex(id.as_bytes()));
+            entry.examples.push(id);
+            entry.examples.sort_unstable();
+            entry.examples.truncate(MAX_EXAMPLES);
+        } else if entry.examples.len() < MAX_EXAMPLES {
             entry.examples.push(example());
             entry.examples.sort_unstable();
         }
     }
 
     pub fn merge(&mut self, other: Self) {
-        for (gap, more) in other.0 {
-            let entry = self.0.entry(gap).or_default();
+        self.promised.extend(other.promised);
+        for (gap, more) in other.by_reason {
+            let entry = self.by_reason.entry(gap).or_default();
             entry.count += more.count;
             entry.examples.extend(more.examples);
             entry.examples.sort_unstable();
@@ -125,16 +136,21 @@ impl Gaps {
         }
     }
 
+    /// The objects that were named with [`Gap::Promised`].
+    pub fn promised(&self) -> impl Iterator<Item = ObjectId> {
+        self.promised.iter().copied()
+    }
+
     pub fn count(&self, gap: Gap) -> u64 {
-        self.0.get(&gap).map_or(0, |entry| entry.count)
+        self.by_reason.get(&gap).map_or(0, |entry| entry.count)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Gap, &GapCount)> {
-        self.0.iter().map(|(gap, count)| (*gap, count))
+        self.by_reason.iter().map(|(gap, count)| (*gap, count))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_reason.is_empty()
     }
 }
 

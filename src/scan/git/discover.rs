@@ -11,6 +11,7 @@ use super::loose::regular_file;
 use super::oid::HashKind;
 use super::settings::Settings;
 use super::{Error, Gap, Gaps};
+use crate::scan::absent::Lent;
 
 /// The places of a repository.
 #[derive(Debug)]
@@ -52,6 +53,14 @@ impl Places {
         let own = plain_dir(&common_dir.join("objects"))?;
         let objects = with_alternates(own, gaps);
         Ok(Self { git_dir, common_dir, objects, hash, has_reftable })
+    }
+}
+
+impl Places {
+    /// Adds the objects of repositories that are lent to this one.
+    pub fn borrow(&mut self, lent: &[Lent]) {
+        let mine = lent.iter().filter(|lent| lent.to == self.common_dir);
+        self.objects.extend(mine.map(|lent| lent.from.join("objects")));
     }
 }
 

@@ -16,6 +16,7 @@ use super::store::Store;
 use super::walk::{Failed, Harvest, Limits, walk, walk_alone};
 use super::{Coverage, Error, Gap, ObjectId, ObjectKind};
 use crate::scan::Progress;
+use crate::scan::absent::Lent;
 use crate::scan::engine::Detector;
 
 pub use super::lineage::Provenance;
@@ -32,6 +33,8 @@ pub struct Options {
     pub selection: Selection,
     /// Where it is counted how far the scan is.
     pub progress: Arc<Progress>,
+    /// Copies of what a partial clone has left at its remote.
+    pub lent: Vec<Lent>,
 }
 
 /// Which findings are reported. All objects are read for either: it costs less than to find out which are reachable.
@@ -51,6 +54,7 @@ impl Default for Options {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             selection: Selection::Reachable,
             progress: Arc::default(),
+            lent: Vec::new(),
         }
     }
 }
@@ -90,7 +94,8 @@ pub fn scan_repository<D: Detector, O: Opener>(
     stop: &AtomicBool,
 ) -> Result<Scanned<D::Found, O::Told>, Error> {
     let mut coverage = Coverage::default();
-    let places = Places::find(path, &mut coverage.gaps)?;
+    let mut places = Places::find(path, &mut coverage.gaps)?;
+    places.borrow(&options.lent);
     let store = Store::open(&places, &mut coverage.gaps)?;
     let progress = &*options.progress;
     progress.expect_objects(u64::from(store.slot_count()));

@@ -59,7 +59,7 @@ pub(super) use changes::{Change, Changes, Differ, Gone, rows};
 pub(super) use commit::{Author, Commit};
 pub use coverage::{Coverage, Gap, GapCount, Gaps, Tally};
 pub use direct::{Direct, DirectReader, Large};
-pub(super) use discover::{Places, hooks_path, work_tree_above};
+pub(super) use discover::{Places, hooks_path, settings, work_tree_above};
 pub use history::{Finding, Options, Provenance, Scanned, Selection, scan_repository};
 pub use index_file::{BadIndex, IndexFile};
 pub(super) use loose::regular_file;

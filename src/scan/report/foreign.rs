@@ -27,7 +27,8 @@ fn gitleaks_finding(finding: &Finding) -> Value {
         "StartLine": finding.position.line,
         "EndLine": finding.position.line,
         "StartColumn": finding.position.column,
-        "EndColumn": finding.position.column + finding.len as u64,
+        // The last column that belongs to it.
+        "EndColumn": (finding.position.column + finding.len as u64).saturating_sub(1),
         "Match": finding.masked.as_str(),
         "Secret": finding.masked.as_str(),
         "File": file,
@@ -64,7 +65,7 @@ fn trufflehog_finding(finding: &Finding) -> Value {
         None => json!({ "Filesystem": { "file": file, "line": finding.position.line } }),
     };
     let mut extra: serde_json::Map<_, _> =
-        finding.facts.iter().map(|fact| (fact.name.to_owned(), json!(fact.value))).collect();
+        finding.facts.iter().map(|fact| (fact.name.to_string(), json!(fact.value))).collect();
     extra.extend(finding.verdict().map(|verdict| ("verified".to_owned(), json!(verdict.name()))));
     json!({
         "SourceMetadata": { "Data": data },

@@ -52,7 +52,7 @@ fn line(finding: &Finding, width: usize, ink: Ink, out: &mut dyn Write) -> io::R
         finding
             .facts
             .iter()
-            .filter(|fact| telling.contains(&fact.name))
+            .filter(|fact| telling.contains(&&*fact.name))
             .map(|fact| format!("{} {}", fact.name, fact.value)),
     );
     if let Some(commit) = finding.commit() {
@@ -91,7 +91,7 @@ fn details(finding: &Finding, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     for fact in &finding.facts {
-        say(fact.name, &fact.value)?;
+        say(&fact.name, &fact.value)?;
     }
     if let Some(commit) = finding.commit() {
         say("commit", &commit.id)?;
@@ -113,7 +113,10 @@ fn summary(outcome: &Outcome, detail: Detail, ink: Ink, out: &mut dyn Write) -> 
         let places = count(outcome.findings.len() as u64, "place", "places");
         ink.red(&format!("{} in {places}", count(tokens.len() as u64, "token", "tokens")))
     };
-    let mut read = vec![count(coverage.files, "file", "files")];
+    let mut read = Vec::new();
+    if coverage.files > 0 || coverage.objects == 0 {
+        read.push(count(coverage.files, "file", "files"));
+    }
     if coverage.archives > 0 {
         let members = count(coverage.members, "file", "files");
         read.push(format!("{members} in {}", count(coverage.archives, "archive", "archives")));
@@ -122,7 +125,13 @@ fn summary(outcome: &Outcome, detail: Detail, ink: Ink, out: &mut dyn Write) -> 
         read.push(count(coverage.objects, "object", "objects"));
     }
     read.push(size(coverage.bytes));
-    writeln!(out, "{verdict}; read {} in {:.2} s", read.join(", "), outcome.took.as_secs_f64())?;
+    let took = outcome.took.map(|took| format!(" in {:.2} s", took.as_secs_f64())).unwrap_or_default();
+    // A report of another scanner does not say what was read, which is told below.
+    if outcome.took.is_some() || coverage.bytes > 0 {
+        writeln!(out, "{verdict}; read {}{took}", read.join(", "))?;
+    } else {
+        writeln!(out, "{verdict}")?;
+    }
     let suppressed = outcome.suppressed;
     if suppressed.total() > 0 {
         let each = [

@@ -94,7 +94,7 @@ fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-fn confidence(confidence: crate::token::Confidence) -> &'static str {
+pub(super) fn confidence(confidence: crate::token::Confidence) -> &'static str {
     match confidence {
         crate::token::Confidence::Shape => "shape",
         crate::token::Confidence::Checksum => "checksum",
@@ -102,7 +102,7 @@ fn confidence(confidence: crate::token::Confidence) -> &'static str {
     }
 }
 
-fn severity(severity: crate::token::catalogue::Severity) -> &'static str {
+pub(super) fn severity(severity: crate::token::catalogue::Severity) -> &'static str {
     use crate::token::catalogue::Severity::{Critical, High, Info, Low, Medium};
     match severity {
         Info => "info",

@@ -62,7 +62,7 @@ fn outcome() -> Outcome {
         findings: vec![live, silent, finding("npm-access-token", git, 9, vec![])],
         coverage,
         suppressed: Suppressed { inline: 1, ignore_file: 0, baseline: 2, earlier: 0, rules: 0, verdict: 1 },
-        took: Duration::from_millis(120),
+        took: Some(Duration::from_millis(120)),
         unused_entries: vec!["gone/**".into()],
         state: None,
     }
@@ -115,7 +115,7 @@ fn every_report_of_nothing_says_that_all_was_read() {
         findings: vec![],
         coverage: Coverage { files: 1, ..Coverage::default() },
         suppressed: Suppressed::default(),
-        took: Duration::ZERO,
+        took: Some(Duration::ZERO),
         unused_entries: vec![],
         state: None,
     };

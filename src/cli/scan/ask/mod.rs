@@ -52,12 +52,16 @@ impl Answered {
 pub struct Ask;
 
 #[cfg(not(feature = "server"))]
+use crate::cli::HintExt as _;
+
+#[cfg(not(feature = "server"))]
 impl Ask {
     pub fn ready(args: &AskArgs, least: crate::token::Confidence) -> anyhow::Result<Self> {
         let is_sure = least == crate::token::Confidence::Verified;
         if is_sure || args.is_verifying() || args.is_choosing() || args.issuers.is_some() || args.submit.is_some() {
             let why = "this build of stanch only scans: it knows no issuer and no receiver";
-            return Err(crate::cli::Usage(why.into()).into());
+            return Err(anyhow::Error::from(crate::cli::Usage(why.into())))
+                .hint("the default build has the service in it: cargo install without --no-default-features");
         }
         Ok(Self)
     }

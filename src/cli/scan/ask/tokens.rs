@@ -58,5 +58,5 @@ pub fn facts(verdict: &Verdict) -> Vec<Fact> {
         ("scopes", Some(scopes.as_str())),
     ];
     let said = said.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
-    said.map(|(name, value)| Fact { name, value: crate::redact::inert(value, 200) }).collect()
+    said.map(|(name, value)| Fact { name: name.into(), value: crate::redact::inert(value, 200) }).collect()
 }

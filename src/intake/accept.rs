@@ -26,7 +26,7 @@ use crate::issuer::{Issuer, Locality, Question};
 use crate::recognize::{Identified, Recognized, Recognizer, Scratch};
 use crate::store::{Accepted, NewDelivery, NewReport, NewToken, ReportContent};
 use crate::telemetry::metric;
-use crate::token::{Fingerprint, FingerprintRing};
+use crate::token::{Fingerprint, FingerprintRing, Secret};
 
 /// What a reporter is answered once its delivery is durable.
 pub enum Answer {
@@ -213,8 +213,7 @@ fn sort(body: &[u8], recognizer: &Recognizer, ring: &FingerprintRing, max_record
             Err(reason) => ReportContent::Malformed { reason: reason.word() },
             Ok(Identified::Recognized(found)) => {
                 // An address may carry the token as well, or another one.
-                record
-                    .withhold(|text| found.secret.withheld_from(&recognizer.withhold(text, &mut scratch)).into_owned());
+                record.withhold(|text| withheld(recognizer, &found.secret, text, &mut scratch));
                 ReportContent::Token(tokens.index_of(found, ring))
             }
             Ok(Identified::TooLong) => ReportContent::Malformed { reason: Malformed::TooLong.word() },
@@ -252,4 +251,14 @@ impl Tokens {
 /// A record that makes the recognizer panic must not take its neighbours with it.
 pub(super) fn identify(recognizer: &Recognizer, text: &str) -> Identified {
     catch_unwind(AssertUnwindSafe(|| recognizer.identify(text))).unwrap_or(Identified::Unrecognized)
+}
+
+/// The text without tokens. One that makes the recognizer panic is left out: nobody can say that it holds none.
+fn withheld(recognizer: &Recognizer, secret: &Secret, text: &str, scratch: &mut Scratch) -> String {
+    let shown = catch_unwind(AssertUnwindSafe(|| recognizer.withhold(text, scratch).into_owned()));
+    if let Ok(shown) = shown {
+        return secret.withheld_from(&shown).into_owned();
+    }
+    *scratch = Scratch::new();
+    String::new()
 }

@@ -47,6 +47,8 @@ pub enum Unknown {
     Throttled { why: String, retry_after: Duration },
     /// Time-out, reset, 5xx, an answer that made no sense.
     Unavailable { why: String },
+    /// The issuer refuses this one question (4xx) by a status that nobody declared.
+    Undeclared { why: String },
 }
 
 impl Unknown {
@@ -55,7 +57,8 @@ impl Unknown {
             Self::Contradictory { why }
             | Self::Misconfigured { why }
             | Self::Throttled { why, .. }
-            | Self::Unavailable { why } => why,
+            | Self::Unavailable { why }
+            | Self::Undeclared { why } => why,
         }
     }
 }

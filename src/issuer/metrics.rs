@@ -48,5 +48,6 @@ fn unknown_word(unknown: &Unknown) -> &'static str {
         Unknown::Misconfigured { .. } => "misconfigured",
         Unknown::Throttled { .. } => "throttled",
         Unknown::Unavailable { .. } => "unavailable",
+        Unknown::Undeclared { .. } => "undeclared",
     }
 }

@@ -51,7 +51,7 @@ impl StepError {
                 Self::Retry { why, after: Some(LOCAL_PAUSE), attempt: Attempt::Uncounted }
             }
             Unknown::Contradictory { why } if tries + 1 >= CONTRADICTIONS_BEFORE_STUCK => Self::Fail { why },
-            Unknown::Contradictory { why } | Unknown::Unavailable { why } => {
+            Unknown::Contradictory { why } | Unknown::Unavailable { why } | Unknown::Undeclared { why } => {
                 Self::Retry { why, after: None, attempt: Attempt::Counted }
             }
             Unknown::Misconfigured { why } => {

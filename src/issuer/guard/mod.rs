@@ -256,8 +256,9 @@ impl Drop for Leave<'_> {
 impl Sign {
     fn of(unknown: &Unknown) -> Self {
         match unknown {
-            // It lied about one token, but it answered: the others are not to suffer for it.
-            Unknown::Contradictory { .. } => Self::Answered,
+            // It lied about one token or will not hear of it, but it is there: the others are not to suffer for it.
+            // Whoever published tokens that an issuer chokes on could else hold up the revocation of all others.
+            Unknown::Contradictory { .. } | Unknown::Undeclared { .. } => Self::Answered,
             Unknown::Misconfigured { why } => Self::Refused(why.clone()),
             Unknown::Throttled { retry_after, .. } => Self::Throttled(*retry_after),
             Unknown::Unavailable { why } => Self::Failed(why.clone()),

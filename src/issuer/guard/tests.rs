@@ -153,14 +153,16 @@ async fn an_issuer_that_refuses_our_credential_is_paused_at_once_and_for_long() 
 }
 
 #[tokio::test]
-async fn a_lie_about_one_token_does_not_stop_the_others() {
-    let lie = Verdict::Unknown(Unknown::Contradictory { why: "it still lives".into() });
-    let issuer = Scripted::answers([lie.clone(), lie.clone(), lie]);
-    let guard = Guard::new(issuer, few(), clock());
-    for _ in 0..3 {
-        assert!(matches!(revoke(&guard).await, Revocation::Unknown(Unknown::Contradictory { .. })));
+async fn a_token_that_is_lied_about_or_refused_does_not_stop_the_others() {
+    let lie = Unknown::Contradictory { why: "it still lives".into() };
+    let refusal = Unknown::Undeclared { why: "422".into() };
+    for unknown in [lie, refusal] {
+        let guard = Guard::new(Scripted::answers(vec![Verdict::Unknown(unknown.clone()); 3]), few(), clock());
+        for _ in 0..3 {
+            assert_eq!(revoke(&guard).await, Revocation::Unknown(unknown.clone()));
+        }
+        assert_eq!(guard.status().breaker, BreakerState::Closed);
     }
-    assert_eq!(guard.status().breaker, BreakerState::Closed);
 }
 
 #[tokio::test]

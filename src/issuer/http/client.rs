@@ -130,7 +130,8 @@ impl Answer {
 
     /// A status that is listed nowhere.
     pub fn unexpected(&self) -> Unknown {
-        unavailable(&format!("the status {} is not one that was declared", self.status))
+        let why = format!("the status {} is not one that was declared", self.status);
+        if (400..500).contains(&self.status) { Unknown::Undeclared { why } } else { Unknown::Unavailable { why } }
     }
 
     pub fn refuses_us(&self) -> Unknown {

@@ -275,8 +275,11 @@ mod tests {
         assert_eq!(read(404), Verdict::NotOurs);
         assert_eq!(read(410), Verdict::Dead(None));
         assert!(matches!(read(401), Verdict::Unknown(Unknown::Misconfigured { .. })));
-        assert!(matches!(read(400), Verdict::Unknown(Unknown::Unavailable { .. })));
+        assert!(matches!(read(400), Verdict::Unknown(Unknown::Undeclared { .. })));
+        assert!(matches!(read(299), Verdict::Unknown(Unknown::Unavailable { .. })));
     }
+        let refused = answers.read(&answer(418, Media::Json, "{\"active\": true}"), "u");
+        assert!(matches!(refused, Verdict::Unknown(Unknown::Undeclared { .. })), "{refused:?}");
 
     #[test]
     fn an_id_is_believed_or_refused_but_never_cut() {

@@ -90,6 +90,25 @@ pub struct Owner {
     pub id: Option<String>,
     pub name: Option<String>,
     pub email: Option<EmailAddress>,
+    /// Who is told besides: the other owners of an organization's token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<EmailAddress>,
+}
+
+impl Owner {
+    /// Everybody who is told, each once.
+    pub fn addresses(&self) -> impl Iterator<Item = &EmailAddress> {
+        self.email.iter().chain(&self.others)
+    }
+
+    /// Whom mail goes to, for people: the domain only, for an address is personal, and lists are pasted into chats.
+    pub fn shown_address(&self) -> Option<String> {
+        let email = self.email.as_ref()?;
+        Some(match self.others.len() {
+            0 => format!("{email:?}"),
+            others => format!("{email:?} and {others} more"),
+        })
+    }
 }
 
 /// An e-mail address that can stand in a header: one `@`, no white space, no control characters, at most 254 bytes
@@ -210,7 +229,12 @@ mod tests {
         let token = IssuedToken {
             id: "t1".into(),
             name: Some("ci".into()),
-            owner: Some(Owner { id: None, name: None, email: EmailAddress::parse("a@b.example").ok() }),
+            owner: Some(Owner {
+                id: None,
+                name: None,
+                email: EmailAddress::parse("a@b.example").ok(),
+                others: Vec::new(),
+            }),
             created_at: Some(Timestamp::from_millis(5)),
             last_used_at: None,
             last_used_from: None,

@@ -341,6 +341,7 @@ fn issued(token: OwnToken, child: Option<Child>) -> IssuedToken {
             id: Some(token.owner_id.to_string()),
             name: Some(token.owner_name),
             email: Some(token.owner_email),
+            others: Vec::new(),
         }),
         created_at: Some(token.created_at),
         last_used_at: token.last_used_at,

@@ -8,7 +8,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::{SendError, SettingsError};
-use crate::id::NoticeId;
 
 pub(super) struct Directory {
     path: PathBuf,
@@ -21,9 +20,9 @@ impl Directory {
         Ok(Self { path })
     }
 
-    pub(super) async fn write(&self, id: NoticeId, mail: Vec<u8>) -> Result<(), SendError> {
-        let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || replace(&path, &format!("{id}.eml"), &mail)).await;
+    pub(super) async fn write(&self, id: &str, mail: Vec<u8>) -> Result<(), SendError> {
+        let (path, name) = (self.path.clone(), format!("{id}.eml"));
+        let written = tokio::task::spawn_blocking(move || replace(&path, &name, &mail)).await;
         match written.unwrap_or_else(|_| Err(io::Error::other("the writing task ended early"))) {
             Ok(()) => Ok(()),
             Err(error) => Err(failed(&error)),

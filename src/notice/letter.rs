@@ -211,6 +211,15 @@ fn if_it_was_intended(number: Number) -> Section {
     }
 }
 
+/// An organization's owners should know that the others were told too. Who they are is not ours to say.
+fn owners(content: &Content<'_>) -> String {
+    let owner = content.items.first().and_then(|(incident, _)| incident.token.as_ref()?.owner.as_ref());
+    match owner.map_or(1, |owner| owner.addresses().count()) {
+        0 | 1 => "the owner".into(),
+        many => format!("one of the {many} owners, who each get a mail,"),
+    }
+}
+
 fn how_to_know(house: &House, content: &Content<'_>) -> Section {
     let number = Number::of(content);
     let product = &house.product;
@@ -229,9 +238,10 @@ fn how_to_know(house: &House, content: &Content<'_>) -> Section {
         title: "How you know that this mail is genuine",
         paragraphs: vec![
             format!(
-                "You get it because {product} knows this address as that of the owner of {}. You need not trust it: \
+                "You get it because {product} knows this address as that of {} of {}. You need not trust it: \
                  open {product} the way you always do, and you will find that {} no longer {}. We never ask for a \
                  token or a password, and you need not click anything here.",
+                owners(content),
                 number.pick("the token", "the tokens"),
                 number.pick("the token", "the tokens"),
                 number.pick("works", "work"),

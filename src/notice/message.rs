@@ -9,16 +9,28 @@ use std::time::{Duration, UNIX_EPOCH};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, MultiPartKind, SinglePart};
 use lettre::{Address, Message};
+use sha2::{Digest, Sha256};
 
 use super::letter::Letter;
 use super::settings::{Contact, House};
 use super::{Content, Preview, SendError, html, text};
 use crate::clock::Timestamp;
-use crate::id::NoticeId;
 use crate::incident::EmailAddress;
 
 pub(super) fn compose(house: &House, content: &Content<'_>, now: Timestamp) -> Result<Message, SendError> {
-    wrap(house, &Letter::write(house, content), content.to, content.notice_id, now)
+    wrap(house, &Letter::write(house, content), content.to, &id(content), now)
+}
+
+/// What the mail is known by: the notice, and for each owner after the first something of the address, so that two
+/// different mails never share a Message-ID and the same mail always does.
+pub(super) fn id(content: &Content<'_>) -> String {
+    let owner = content.items.first().and_then(|(incident, _)| incident.token.as_ref()?.owner.as_ref());
+    if owner.is_some_and(|owner| owner.others.contains(content.to)) {
+        let digest = Sha256::digest(content.to.as_str().as_bytes());
+        format!("{}.{:02x}{:02x}{:02x}{:02x}", content.notice_id, digest[0], digest[1], digest[2], digest[3])
+    } else {
+        content.notice_id.to_string()
+    }
 }
 
 /// Lays a letter out twice and puts it into an envelope.
@@ -26,7 +38,7 @@ pub(super) fn wrap(
     house: &House,
     letter: &Letter,
     to: &EmailAddress,
-    notice_id: NoticeId,
+    id: &str,
     now: Timestamp,
 ) -> Result<Message, SendError> {
     let to: Address = to.as_str().parse().map_err(|_| undeliverable("the owner's address cannot be mailed"))?;
@@ -39,7 +51,7 @@ pub(super) fn wrap(
         .to(Mailbox::new(None, to))
         .subject(header_text(&letter.subject))
         .date(UNIX_EPOCH + Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(0)))
-        .message_id(Some(format!("<{notice_id}@{}>", house.message_id_domain)))
+        .message_id(Some(format!("<{id}@{}>", house.message_id_domain)))
         .raw_header(header("Auto-Submitted", "auto-generated"))
         .raw_header(header("X-Auto-Response-Suppress", "All"));
     if let Contact::Address(address) = &house.contact
@@ -49,7 +61,7 @@ pub(super) fn wrap(
     }
     let parts = MultiPart::builder()
         .kind(MultiPartKind::Alternative)
-        .boundary(format!("part-of-{notice_id}"))
+        .boundary(format!("part-of-{id}"))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html));
     message.multipart(parts).map_err(|_| undeliverable("the notice does not fit into a mail"))

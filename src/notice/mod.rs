@@ -39,6 +39,7 @@ use crate::telemetry::metric;
 /// What one mail is about.
 pub struct Content<'a> {
     pub notice_id: NoticeId,
+    /// One owner. Each gets a mail of their own, under a Message-ID of its own.
     pub to: &'a EmailAddress,
     pub created_at: Timestamp,
     /// Never empty: the incidents of one owner in one delivery, with the places each token was seen.
@@ -97,7 +98,7 @@ impl Mailer {
     /// one way in which an owner may get a notice twice.
     pub async fn send(&self, content: &Content<'_>, now: Timestamp) -> Result<(), SendError> {
         let composed = message::compose(&self.house, content, now);
-        self.hand_over(content.notice_id, composed).await
+        self.hand_over(message::id(content), composed).await
     }
 
     /// Sends one mail about a token that did not leak.
@@ -106,14 +107,15 @@ impl Mailer {
     /// As [`Self::send`].
     pub async fn send_about_token(&self, content: &TokenContent<'_>, now: Timestamp) -> Result<(), SendError> {
         let letter = token::write(&self.house, content, now);
-        let composed = message::wrap(&self.house, &letter, content.to, content.notice_id, now);
-        self.hand_over(content.notice_id, composed).await
+        let id = content.notice_id.to_string();
+        let composed = message::wrap(&self.house, &letter, content.to, &id, now);
+        self.hand_over(id, composed).await
     }
 
-    async fn hand_over(&self, id: NoticeId, composed: Result<Message, SendError>) -> Result<(), SendError> {
+    async fn hand_over(&self, id: String, composed: Result<Message, SendError>) -> Result<(), SendError> {
         let sent = match composed {
             Ok(message) => match &self.route {
-                Route::Directory(directory) => directory.write(id, message.formatted()).await,
+                Route::Directory(directory) => directory.write(&id, message.formatted()).await,
                 Route::Smtp(smtp) => smtp.deliver(message.envelope(), &message.formatted()).await,
             },
             Err(refused) => Err(refused),

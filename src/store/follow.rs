@@ -12,7 +12,7 @@ use super::sql::{Bulk, Session, Statement, Value, binds};
 use super::statistics::bucket;
 use super::{Error, incident_row};
 use crate::id::IncidentId;
-use crate::incident::{EmailAddress, Incident, IssuedToken, IssuerName, State, drill};
+use crate::incident::{Incident, IssuedToken, IssuerName, Owner, State, drill};
 
 static ADD: Bulk = Bulk::new(
     6,
@@ -132,13 +132,12 @@ fn measures(event: &RawEvent, incident: &Incident, detail: &Json) -> Vec<(String
 fn terms_of(token: &IssuedToken, hint: &str) -> Vec<String> {
     let owner = token.owner.as_ref();
     let of_token = [Some(token.id.as_str()), token.name.as_deref(), Some(hint)];
-    let address = owner.and_then(|owner| owner.email.as_ref()).map(EmailAddress::as_str);
-    let of_owner =
-        [owner.and_then(|owner| owner.id.as_deref()), owner.and_then(|owner| owner.name.as_deref()), address];
+    let of_owner = [owner.and_then(|owner| owner.id.as_deref()), owner.and_then(|owner| owner.name.as_deref())];
+    let addresses = owner.into_iter().flat_map(Owner::addresses).map(|address| Some(address.as_str()));
     let term = |sort: &'static str| move |tail: String| format!("{sort}{tail}");
     let found = |text: Option<&str>| text.map(tails).unwrap_or_default();
     let token_terms = of_token.into_iter().flat_map(found).map(term("t:"));
-    token_terms.chain(of_owner.into_iter().flat_map(found).map(term("o:"))).collect()
+    token_terms.chain(of_owner.into_iter().chain(addresses).flat_map(found).map(term("o:"))).collect()
 }
 
 /// A text from each of its words on, so that it is found by the beginning of any of them.

@@ -76,6 +76,12 @@ const FILES: &[Files] = &[
         postgres: include_str!("../../migrations/postgres/0010_totals.sql"),
         sqlite: include_str!("../../migrations/sqlite/0010_totals.sql"),
     },
+    Files {
+        version: 11,
+        name: "owners",
+        postgres: include_str!("../../migrations/postgres/0011_owners.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0011_owners.sql"),
+    },
 ];
 
 pub(super) fn postgres() -> Migrator {

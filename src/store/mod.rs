@@ -82,7 +82,7 @@ pub use invitations::{Invitation, Redeemed};
 pub use issuer_health::IssuerHealth;
 pub use jobs::{Attempt, Claim, Claimed, QueueDepth};
 pub use ledger::{Budget, On};
-pub use notices::{Composed, Notice, NoticeItem};
+pub use notices::{Composed, Notice, NoticeItem, Told};
 pub use once::{Begun, Once, Running};
 pub use operator::{InvalidOperatorName, Operator, OperatorName};
 pub use operators::OperatorChange;

@@ -3,21 +3,33 @@
 //! Several tokens of one owner in one delivery are one mail. The notice is stored before it is mailed, and a worker that
 //! comes after one that died mails the same notice under the same id. One job stands for all incidents of a notice.
 
+use serde_json::json;
+
 use super::sql::{Row, Session, Statement, Value, binds};
 use super::{Claimed, Error, Store, audit, incident_row, incidents, moves};
 use crate::clock::Timestamp;
 use crate::id::{IncidentId, JobId, LeaseToken, NoticeId};
-use crate::incident::{Actor, EmailAddress, Event, EventKind, Incident, Occurrence, State, Step};
+use crate::incident::{Actor, EmailAddress, Event, EventKind, Incident, Occurrence, Owner, State, Step};
 
 /// One mail that must be sent.
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// Also the left part of the Message-ID, so that a repeated mail folds into the first.
     pub id: NoticeId,
-    pub to: EmailAddress,
+    /// Who is still to be told. Never empty.
+    pub to: Vec<EmailAddress>,
+    pub told: Told,
     pub created_at: Timestamp,
     /// Never empty.
     pub items: Vec<NoticeItem>,
+}
+
+/// How many owners were told already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    pub told: u32,
+    /// Whose mail server will never take the mail.
+    pub untold: u32,
 }
 
 /// One token a notice tells about.
@@ -69,7 +81,7 @@ static HOLDS_LEASE: Statement = Statement::new(
 
 static READ: Statement = Statement::new(
     "-- notices.read
-     SELECT id, address, created_at
+     SELECT id, address, created_at, told, untold
      FROM notices
      WHERE id = $1",
 );
@@ -101,10 +113,17 @@ static END_JOB: Statement = Statement::new(
        AND lease_token = $2",
 );
 
+static PROGRESS: Statement = Statement::new(
+    "-- notices.progress
+     UPDATE notices
+     SET address = $2, told = $3, untold = $4
+     WHERE id = $1",
+);
+
 static SENT: Statement = Statement::new(
     "-- notices.sent
      UPDATE notices
-     SET state = 'sent', sent_at = $2
+     SET state = 'sent', sent_at = $2, told = $3, untold = $4
      WHERE id = $1",
 );
 
@@ -142,14 +161,50 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when the lease is no longer ours; nothing is changed then.
-    pub async fn settle_notice(&self, claimed: &Claimed, notice_id: NoticeId, actor: Actor) -> Result<(), Error> {
-        let work = (self.notice_work(claimed), notice_id, actor);
-        self.write(work, |session, (work, notice_id, actor)| {
+    pub async fn settle_notice(
+        &self,
+        claimed: &Claimed,
+        notice_id: NoticeId,
+        told: Told,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        let work = (self.notice_work(claimed), notice_id, told, actor);
+        self.write(work, |session, (work, notice_id, told, actor)| {
             Box::pin(async move {
-                let now = work.now;
-                let event = EventKind::Notified(*notice_id);
+                let (now, told) = (work.now, *told);
+                let mut detail = json!({ "notice_id": notice_id });
+                if told.told + told.untold > 1 {
+                    detail["told"] = told.told.into();
+                    detail["untold"] = told.untold.into();
+                }
+                let event = (EventKind::Notified(*notice_id), detail);
                 end(session, work, *notice_id, actor, event, |incident| incident.notified(*notice_id, now)).await?;
-                session.run(&SENT, binds![*notice_id, now]).await.map(drop)
+                session
+                    .run(&SENT, binds![*notice_id, now, i64::from(told.told), i64::from(told.untold)])
+                    .await
+                    .map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Notes which of several owners are still to be told, so that a worker that comes after this one tells only those.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when the lease is no longer ours; nothing is changed then.
+    pub async fn note_told(
+        &self,
+        claimed: &Claimed,
+        notice_id: NoticeId,
+        left: &[EmailAddress],
+        told: Told,
+    ) -> Result<(), Error> {
+        let work = (self.notice_work(claimed), notice_id, joined(left), told);
+        self.write(work, |session, (work, notice_id, left, told)| {
+            Box::pin(async move {
+                hold(session, work).await?;
+                let values = binds![*notice_id, left.as_str(), i64::from(told.told), i64::from(told.untold)];
+                session.run(&PROGRESS, values).await.map(drop)
             })
         })
         .await
@@ -175,7 +230,8 @@ impl Store {
                     incident.notice_id = None;
                     Ok(())
                 };
-                end(session, work, *notice_id, actor, EventKind::Stuck(Step::Notify), stick).await?;
+                let event = (EventKind::Stuck(Step::Notify), json!({ "notice_id": notice_id }));
+                end(session, work, *notice_id, actor, event, stick).await?;
                 session.run(&UNDELIVERABLE, binds![*notice_id]).await.map(drop)
             })
         })
@@ -208,20 +264,22 @@ async fn compose(session: &mut Session, work: &NoticeWork, wait_until: Timestamp
         let row = session.optional(&READ, binds![notice_id]).await?.ok_or(Error::NotFound { what: "notice" })?;
         return ready(session, &row, incidents).await;
     }
-    let Some(address) = address(own) else { return Ok(Composed::NoAddress) };
+    let owners = addresses(own);
+    if owners.is_empty() {
+        return Ok(Composed::NoAddress);
+    }
     let may_join = |it: &&Incident| match it.state {
         State::Open => true,
-        State::Live => self::address(it) == Some(address),
+        State::Live => addresses(it) == owners,
         _ => false,
     };
     if work.now < wait_until && gathered.iter().any(|it| may_join(&it)) {
         return Ok(Composed::Wait);
     }
-    let told =
-        |it: &&Incident| it.state == State::Revoked && it.notice_id.is_none() && self::address(it) == Some(address);
+    let told = |it: &&Incident| it.state == State::Revoked && it.notice_id.is_none() && addresses(it) == owners;
     let mut items: Vec<Incident> = gathered.iter().filter(told).cloned().collect();
     let id = NoticeId::generate(work.now);
-    session.run(&INSERT, binds![id, address.as_str(), work.now]).await?;
+    session.run(&INSERT, binds![id, joined(owners).as_str(), work.now]).await?;
     let ids = || Value::list(items.iter().map(|incident| incident.id));
     session.run(&ATTACH, vec![ids(), id.into()]).await?;
     session.run(&OTHER_JOBS, vec![ids(), work.job_id.into()]).await?;
@@ -241,10 +299,12 @@ async fn ready(session: &mut Session, notice: &Row, mut incidents: Vec<Incident>
         let of_incident = occurrences.iter().filter(|occurrence| occurrence.incident_id == incident.id);
         NoticeItem { occurrences: of_incident.cloned().collect(), incident }
     };
-    let to = EmailAddress::parse(&notice.text("address")?).map_err(|error| Error::corrupt("address", error))?;
+    let to = notice.text("address")?.split(',').map(EmailAddress::parse).collect::<Result<Vec<_>, _>>();
+    let count = |column| Ok::<_, Error>(u32::try_from(notice.int(column)?).unwrap_or(0));
     Ok(Composed::Ready(Notice {
         id: notice.parsed("id")?,
-        to,
+        to: to.map_err(|error| Error::corrupt("address", error))?,
+        told: Told { told: count("told")?, untold: count("untold")? },
         created_at: notice.time("created_at")?,
         items: incidents.into_iter().map(item).collect(),
     }))
@@ -256,7 +316,7 @@ async fn end(
     work: &NoticeWork,
     notice_id: NoticeId,
     actor: &Actor,
-    kind: EventKind,
+    (kind, detail): (EventKind, serde_json::Value),
     change: impl Fn(&mut Incident) -> Result<(), crate::incident::IllegalMove> + Send,
 ) -> Result<(), Error> {
     let incidents = locked(session, &OF_NOTICE, notice_id.into()).await?;
@@ -267,8 +327,7 @@ async fn end(
     for mut incident in incidents {
         change(&mut incident)?;
         moves::store(session, &mut incident, work.now, work.purge_at).await?;
-        let detail = serde_json::json!({ "notice_id": notice_id });
-        events.push(Event::new(work.now, actor.clone(), kind.clone(), Some(incident.id)).with(detail));
+        events.push(Event::new(work.now, actor.clone(), kind.clone(), Some(incident.id)).with(detail.clone()));
     }
     audit::insert(session, &events).await
 }
@@ -282,6 +341,12 @@ async fn locked(session: &mut Session, statement: &Statement, of: Value) -> Resu
     session.all(statement, vec![of]).await?.iter().map(incident_row::read).collect()
 }
 
-fn address(incident: &Incident) -> Option<&EmailAddress> {
-    incident.token.as_ref()?.owner.as_ref()?.email.as_ref()
+fn addresses(incident: &Incident) -> Vec<&EmailAddress> {
+    let owner = incident.token.as_ref().and_then(|token| token.owner.as_ref());
+    owner.into_iter().flat_map(Owner::addresses).collect()
+}
+
+/// No address has a comma in it.
+fn joined<'a>(addresses: impl IntoIterator<Item = &'a EmailAddress>) -> String {
+    addresses.into_iter().map(EmailAddress::as_str).collect::<Vec<_>>().join(",")
 }

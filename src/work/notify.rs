@@ -1,4 +1,5 @@
-//! Notify: tells the owner, in one mail for all tokens of the same owner in the same delivery.
+//! Notify: tells the owner, in one mail for all tokens of the same owner in the same delivery. A token of an
+//! organization may have several owners; each gets a mail of their own.
 //!
 //! The one place where a duplicate is possible: if the process dies after the mail server took the mail and before the
 //! commit, the mail is sent again with the same Message-ID.
@@ -10,7 +11,7 @@ use tracing::{error, info, warn};
 use super::runner::Worker;
 use super::step::{Done, StepError};
 use crate::crash;
-use crate::incident::Actor;
+use crate::incident::{Actor, EmailAddress};
 use crate::notice::{Content, SendError};
 use crate::store::{Attempt, Claimed, Composed, Notice};
 
@@ -35,13 +36,30 @@ pub async fn notify(worker: &Worker, claimed: &Claimed) -> Result<Done, StepErro
             return Err(StepError::Retry { why, after: Some(GATHER_PAUSE), attempt: Attempt::Uncounted });
         }
     };
-    crash::point("notify.before_send");
-    let sent = worker.mailer.send(&content(&notice), worker.clock.now()).await;
-    crash::point("notify.after_send");
+    let past_hope = worker.clock.now().since(revoked_at) > worker.settings.mail_tries_for;
+    let (notice, refused) = match tell(worker, claimed, notice, past_hope).await? {
+        Telling::Over { notice, refused } => (notice, refused),
+        Telling::Again(SendError::Misconfigured { why }) => {
+            error!("the mail server refuses us: {why}; mail waits until this is mended");
+            return Err(StepError::Retry { why, after: Some(MISCONFIGURED_PAUSE), attempt: Attempt::Uncounted });
+        }
+        Telling::Again(SendError::Retry { why } | SendError::Undeliverable { why }) => {
+            let after = worker.backoff.pause(claimed.tries + 2, MAIL_BACKOFF_CAP);
+            return Err(StepError::Retry { why, after: Some(after), attempt: Attempt::Counted });
+        }
+    };
     let actor = Actor::Worker(worker.settings.node.clone());
-    match sent {
-        Ok(()) => {
-            worker.store.settle_notice(claimed, notice.id, actor).await?;
+    match refused {
+        Some(why) if notice.told.told == 0 => abandon(worker, claimed, &notice, &why, actor).await,
+        refused => {
+            if let Some(why) = refused {
+                warn!(
+                    notice.id = %notice.id,
+                    "notice {} reached {} of the owners and will never reach {}: {why}",
+                    notice.id, notice.told.told, notice.told.untold
+                );
+            }
+            worker.store.settle_notice(claimed, notice.id, notice.told, actor).await?;
             crash::point("notify.after_settle");
             worker.count_notified(&notice);
             info!(
@@ -51,19 +69,49 @@ pub async fn notify(worker: &Worker, claimed: &Claimed) -> Result<Done, StepErro
             );
             Ok(Done::Committed)
         }
-        Err(SendError::Undeliverable { why }) => abandon(worker, claimed, &notice, &why, actor).await,
-        Err(SendError::Retry { why }) if worker.clock.now().since(revoked_at) > worker.settings.mail_tries_for => {
-            abandon(worker, claimed, &notice, &why, actor).await
+    }
+}
+
+/// How far the owners of a notice could be told.
+enum Telling {
+    /// Each was told, or never will be; `refused` is why the last of those was not.
+    Over { notice: Notice, refused: Option<String> },
+    /// Some are still to be told.
+    Again(SendError),
+}
+
+/// Mails each owner who is still to be told. One whose mail is not taken now holds up none of the others, and who was
+/// told is noted before the next is, so that nobody is mailed again for another's sake.
+async fn tell(worker: &Worker, claimed: &Claimed, mut notice: Notice, past_hope: bool) -> Result<Telling, StepError> {
+    let mut left = std::mem::take(&mut notice.to);
+    let (mut next, mut refused, mut again) = (0, None, None);
+    while next < left.len() {
+        crash::point("notify.before_send");
+        let sent = worker.mailer.send(&content(&notice, &left[next]), worker.clock.now()).await;
+        crash::point("notify.after_send");
+        match sent {
+            Ok(()) => notice.told.told += 1,
+            Err(SendError::Undeliverable { why }) => {
+                notice.told.untold += 1;
+                refused = Some(why);
+            }
+            Err(SendError::Retry { why }) if past_hope => {
+                notice.told.untold += 1;
+                refused = Some(why);
+            }
+            Err(error @ SendError::Misconfigured { .. }) => return Ok(Telling::Again(error)),
+            Err(error) => {
+                again = Some(error);
+                next += 1;
+                continue;
+            }
         }
-        Err(SendError::Retry { why }) => {
-            let after = worker.backoff.pause(claimed.tries + 2, MAIL_BACKOFF_CAP);
-            Err(StepError::Retry { why, after: Some(after), attempt: Attempt::Counted })
-        }
-        Err(SendError::Misconfigured { why }) => {
-            error!("the mail server refuses us: {why}; mail waits until this is mended");
-            Err(StepError::Retry { why, after: Some(MISCONFIGURED_PAUSE), attempt: Attempt::Uncounted })
+        left.remove(next);
+        if !left.is_empty() {
+            worker.store.note_told(claimed, notice.id, &left, notice.told).await?;
         }
     }
+    Ok(again.map_or(Telling::Over { notice, refused }, Telling::Again))
 }
 
 async fn abandon(
@@ -78,10 +126,10 @@ async fn abandon(
     Ok(Done::Committed)
 }
 
-fn content(notice: &Notice) -> Content<'_> {
+fn content<'a>(notice: &'a Notice, to: &'a EmailAddress) -> Content<'a> {
     Content {
         notice_id: notice.id,
-        to: &notice.to,
+        to,
         created_at: notice.created_at,
         items: notice.items.iter().map(|item| (&item.incident, item.occurrences.as_slice())).collect(),
     }

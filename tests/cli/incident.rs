@@ -70,7 +70,12 @@ async fn report(store: &Store, config: &Config, now: Timestamp) -> IncidentId {
 }
 
 fn live(incident: &mut Incident, now: Timestamp) {
-    let owner = Owner { id: None, name: Some("Ada".into()), email: EmailAddress::parse("ada@example.org").ok() };
+    let owner = Owner {
+        id: None,
+        name: Some("Ada".into()),
+        email: EmailAddress::parse("ada@example.org").ok(),
+        others: Vec::new(),
+    };
     let token = IssuedToken {
         id: "t1".into(),
         name: Some("ci".into()),

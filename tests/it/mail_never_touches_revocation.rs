@@ -28,6 +28,7 @@ on_both_databases! {
         mail_waits_while_the_server("message drop", Copies::Repeated);
     mail_waits_for_a_server_that_is_down: mail_waits_while_nobody_listens();
     an_address_that_is_refused_is_shown_to_a_person_and_tried_again_by_one: a_refused_address_waits_for_a_person();
+    each_owner_of_a_token_is_told_and_none_for_another_twice: each_owner_is_told();
     a_token_whose_owner_has_no_address_is_revoked_and_shown_to_a_person: an_owner_without_address_waits_for_a_person();
 }
 
@@ -88,6 +89,42 @@ async fn a_refused_address_waits_for_a_person(kind: Kind) {
     let mails = world.mails();
     assert_eq!(mails.keys().collect::<Vec<_>>(), [ADA]);
     assert_eq!(mails[ADA].values().sum::<usize>(), 1);
+    assert_eq!(world.left().await, (0, 0), "jobs and secrets that are left");
+    process.stop().await;
+}
+
+/// A token of an organization: one owner's mail is delayed, one's refused, and that is nothing to the third.
+async fn each_owner_is_told(kind: Kind) {
+    let world = Installation::new(kind).await;
+    world.issuer.issue(&acme_token(1), "t1", &[ADA, "gone@example.org", GRACE].join(","));
+    world
+        .smtp
+        .misbehave("rcpt<ada@example.org> 450 4.2.0 greylisted\nrcpt<gone@example.org> 550 5.1.1 no such mailbox");
+    let process = world.serve();
+    let records = [record(&acme_token(1), "")];
+    assert_eq!(world.deliver(process.addr(), &records).await.expect("an answer").status, 200);
+    eventually("the third owner has a mail", async || !world.mails().is_empty()).await;
+    eventually("the first owner's is tried again", async || {
+        world.db.number("SELECT count(*) FROM jobs WHERE step = 'notify' AND tries > 1").await == 1
+    })
+    .await;
+    assert_eq!(world.mails().keys().collect::<Vec<_>>(), [GRACE]);
+
+    world.smtp.behave();
+    world.settle(&process, 1).await;
+    let mails = world.mails();
+    assert_eq!(mails.keys().collect::<Vec<_>>(), [ADA, GRACE]);
+    let copies: Vec<usize> = mails.values().flat_map(|by_id| by_id.values().copied()).collect();
+    assert_eq!(copies, [1, 1], "one mail each, under an id of its own");
+    assert!(mails[ADA].keys().ne(mails[GRACE].keys()));
+    for mail in world.smtp.mails() {
+        let text = mail.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("one of the 3 owners"), "each knows that the others were told: {text}");
+    }
+    let id = world.incidents()[0]["id"].as_str().expect("an id").to_owned();
+    let shown = world.stanch(&["incident", "show", &id, "--json"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains(r#""untold":1"#) || shown.contains(r#""untold": 1"#), "{shown}");
     assert_eq!(world.left().await, (0, 0), "jobs and secrets that are left");
     process.stop().await;
 }

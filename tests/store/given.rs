@@ -60,8 +60,12 @@ pub fn delivery(seeds: &[&str], now: Timestamp) -> NewDelivery {
 }
 
 pub fn issued(id: &str, email: Option<&str>) -> IssuedToken {
-    let owner =
-        email.map(|email| Owner { id: None, name: None, email: Some(EmailAddress::parse(email).expect("an address")) });
+    let owner = email.map(|email| Owner {
+        id: None,
+        name: None,
+        email: Some(EmailAddress::parse(email).expect("an address")),
+        others: Vec::new(),
+    });
     IssuedToken {
         id: id.into(),
         name: Some("ci".into()),

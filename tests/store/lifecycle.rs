@@ -29,7 +29,7 @@ on_both_databases! {
 
         let notify = claim_one(&store).await;
         let Composed::Ready(notice) = store.compose(&notify, now).await.expect("composed") else { panic!("not ready") };
-        store.settle_notice(&notify, notice.id, Actor::Worker("host-1".into())).await.expect("settled");
+        store.settle_notice(&notify, notice.id, notice.told, Actor::Worker("host-1".into())).await.expect("settled");
         let close = claim_one(&store).await;
         assert_eq!(close.step, Step::Close);
         store.settle(&close, closed(&close, now)).await.expect("settled");
@@ -147,7 +147,9 @@ async fn step(store: &Store, db: &TestDb, job: &Claimed, answer: u8) {
             other => other.map(drop),
         },
         (Step::Notify, _) => match store.compose(job, now).await {
-            Ok(Composed::Ready(notice)) => store.settle_notice(job, notice.id, Actor::Worker("host-1".into())).await,
+            Ok(Composed::Ready(notice)) => {
+                store.settle_notice(job, notice.id, notice.told, Actor::Worker("host-1".into())).await
+            }
             other => other.map(drop),
         },
         (Step::Close, _) => store.settle(job, closed(job, now)).await.map(drop),

@@ -69,7 +69,7 @@ async fn work(db: &TestDb, store: &Store, steps: &[Step]) {
                     // Another job of this round may have told of it in the same mail.
                     let Ok(Composed::Ready(notice)) = store.compose(&job, now).await else { continue };
                     let actor = Actor::Worker("host-1".into());
-                    store.settle_notice(&job, notice.id, actor).await.expect("told");
+                    store.settle_notice(&job, notice.id, notice.told, actor).await.expect("told");
                 }
             }
         }

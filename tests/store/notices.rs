@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stanch::incident::{Actor, State, Step};
-use stanch::store::{Change, Changed, Claimed, Composed, Error, Notice, Order, Selection, Store};
+use stanch::incident::{Actor, EmailAddress, State, Step};
+use stanch::store::{Change, Changed, Claimed, Composed, Error, Notice, Order, Selection, Store, Told};
 
 use crate::given::*;
 use crate::on_both_databases;
@@ -52,8 +52,8 @@ on_both_databases! {
         assert_eq!(items, [1, 2]);
         assert!(notices.iter().flat_map(|(_, notice)| &notice.items).all(|item| item.occurrences.len() == 1));
         for (job, notice) in &notices {
-            store.settle_notice(job, notice.id, worker()).await.expect("settled");
-            let again = store.settle_notice(job, notice.id, worker()).await;
+            store.settle_notice(job, notice.id, notice.told, worker()).await.expect("settled");
+            let again = store.settle_notice(job, notice.id, notice.told, worker()).await;
             assert!(matches!(again, Err(Error::LeaseLost)), "{again:?}");
         }
         let closing = claim(&store, 10).await;
@@ -76,7 +76,7 @@ on_both_databases! {
         let id = job.incident.id;
         assert!(resend(id).await.expect("refused").contains("cannot be told again"));
         let first = ready(store.compose(&job, now).await.expect("composed"));
-        store.settle_notice(&job, first.id, worker()).await.expect("settled");
+        store.settle_notice(&job, first.id, first.told, worker()).await.expect("settled");
         let closing = claim_one(&store).await;
         store.settle(&closing, closed(&closing, now)).await.expect("settled");
 
@@ -85,7 +85,7 @@ on_both_databases! {
         let job = claim_one(&store).await;
         let second = ready(store.compose(&job, db.clock.now()).await.expect("composed"));
         assert_ne!(first.id, second.id, "another mail, which no client folds into the first");
-        store.settle_notice(&job, second.id, worker()).await.expect("settled");
+        store.settle_notice(&job, second.id, second.told, worker()).await.expect("settled");
         let closing = claim_one(&store).await;
         store.settle(&closing, closed(&closing, db.clock.now())).await.expect("settled");
         let addresses = "SELECT count(*) FROM notices WHERE address IS NOT NULL";
@@ -121,9 +121,49 @@ on_both_databases! {
         assert_eq!(next.len(), 1, "one job stands for both");
         let again = ready(store.compose(&next[0], now).await.expect("composed"));
         assert_eq!((again.id, again.created_at, again.items.len()), (first.id, first.created_at, 2));
-        let late = store.settle_notice(&jobs[0], first.id, worker()).await;
+        let late = store.settle_notice(&jobs[0], first.id, first.told, worker()).await;
         assert!(matches!(late, Err(Error::LeaseLost)), "{late:?}");
-        store.settle_notice(&next[0], again.id, worker()).await.expect("settled");
+        store.settle_notice(&next[0], again.id, again.told, worker()).await.expect("settled");
+    }
+
+    async fn who_was_told_is_not_told_again_by_the_next_worker(db) {
+        let store = db.open().await;
+        let now = db.clock.now();
+        let of_several = |id: &str| {
+            let mut token = issued(id, Some("ada@owner.example"));
+            let bob = EmailAddress::parse("bob@owner.example").expect("an address");
+            token.owner.as_mut().expect("given").others.push(bob);
+            token
+        };
+        opened(&store, delivery(&["a", "b", "c"], now)).await;
+        for (verify, several) in claim(&store, 10).await.iter().zip([true, false, true]) {
+            let id = verify.incident.id.to_string();
+            let token = if several { of_several(&id) } else { issued(&id, Some("ada@owner.example")) };
+            store.settle(verify, found_live(verify, now, token)).await.expect("settled");
+        }
+        for revoke in claim(&store, 10).await {
+            store.settle(&revoke, revoked(&revoke, now)).await.expect("settled");
+        }
+        let of_two = |claimed: &Claimed| {
+            let owner = claimed.incident.token.as_ref().and_then(|token| token.owner.as_ref());
+            owner.is_some_and(|owner| owner.addresses().count() == 2)
+        };
+        let job = claim(&store, 10).await.into_iter().find(of_two).expect("due");
+        let notice = ready(store.compose(&job, now).await.expect("composed"));
+        assert_eq!(notice.items.len(), 2, "the tokens with the same owners");
+        let told = Told { told: 1, untold: 0 };
+        store.note_told(&job, notice.id, &notice.to[1..], told).await.expect("noted");
+
+        db.clock.advance(LEASE);
+        let next = claim(&store, 10).await.into_iter().find(of_two).expect("due");
+        let again = ready(store.compose(&next, now).await.expect("composed"));
+        assert_eq!((again.id, again.told, again.to.as_slice()), (notice.id, told, &notice.to[1..]));
+        let late = store.note_told(&job, notice.id, &notice.to, told).await;
+        assert!(matches!(late, Err(Error::LeaseLost)), "{late:?}");
+        let end = Told { told: 1, untold: 1 };
+        store.settle_notice(&next, again.id, end, worker()).await.expect("settled");
+        let stored = "SELECT count(*) FROM notices WHERE told = 1 AND untold = 1 AND state = 'sent'";
+        assert_eq!(db.number(stored).await, 1);
     }
 
     async fn a_mail_waits_for_the_other_tokens_of_its_delivery_but_not_for_ever(db) {

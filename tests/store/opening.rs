@@ -122,7 +122,7 @@ async fn no_step_of_an_alert_reads_a_whole_table_on_postgres() {
         }
         let notify = claim_one(&store).await;
         let Composed::Ready(notice) = store.compose(&notify, now).await.expect("composed") else { panic!("ready") };
-        store.settle_notice(&notify, notice.id, Actor::Worker("host-1".into())).await.expect("settled");
+        store.settle_notice(&notify, notice.id, notice.told, Actor::Worker("host-1".into())).await.expect("settled");
         for close in claim(&store, 2).await {
             store.settle(&close, closed(&close, now)).await.expect("settled");
         }

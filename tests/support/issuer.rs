@@ -147,7 +147,7 @@ impl FakeIssuer {
         *lock(&self.shared.accepts) = "Bearer somebody-else".into();
     }
 
-    /// Adds a live token of `owner_email`; its id is `id`.
+    /// Adds a live token of `owner_email`, or of several owners joined by commas; its id is `id`.
     pub fn issue(&self, token: &str, id: &str, owner_email: &str) {
         let known = Known { id: id.into(), owner_email: owner_email.into(), live: true };
         lock(&self.shared.tokens).insert(token.into(), known);
@@ -341,7 +341,7 @@ async fn verify(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> R
             "expires_at": 1_900_000_000,
             "scopes": ["upload"],
         },
-        "owner": {"id": 17, "name": "Ada", "email": known.owner_email},
+        "owner": {"id": 17, "name": "Ada", "email": addresses(&known.owner_email)},
     });
     (status, Json(answer)).into_response()
 }
@@ -408,4 +408,9 @@ impl hyper::body::Body for Endless {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no handler panics under a lock")
+}
+
+/// One address as a text, several as a list.
+fn addresses(owners: &str) -> serde_json::Value {
+    if owners.contains(',') { owners.split(',').collect() } else { owners.into() }
 }

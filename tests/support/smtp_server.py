@@ -14,6 +14,7 @@ given as the only argument:
 Each line of `control` is a command and what to do instead of taking it:
 
     rcpt 550 5.1.1 no such mailbox   answer that (greeting, ehlo, starttls, auth, mail, rcpt, data, message)
+    rcpt<a@example.org> 450 later    the same for one recipient
     mail hangup                      close the connection
     data silent                      never answer
     message drop                     keep the mail, then close the connection without an answer
@@ -98,7 +99,8 @@ class Server(SMTP):
             await super().smtp_MAIL(arg)
 
     async def smtp_RCPT(self, arg):
-        if not await self.misbehaves("rcpt"):
+        to = arg.removeprefix("TO:").split(" ")[0]
+        if not await self.misbehaves("rcpt") and not await self.misbehaves(f"rcpt{to}"):
             await super().smtp_RCPT(arg)
 
     async def smtp_DATA(self, arg):

@@ -118,9 +118,8 @@ impl Token {
     fn of(incident: &Incident) -> Option<Self> {
         let token = incident.token.as_ref()?;
         let owner = token.owner.as_ref().map(|owner| {
-            // The address shows its domain only: an address is personal, and this may be pasted anywhere.
-            let address = owner.email.as_ref().map(|email| format!("{email:?}"));
-            let parts = [owner.name.clone(), owner.id.as_ref().map(|id| format!("id {id}")), address];
+            let id = owner.id.as_ref().map(|id| format!("id {id}"));
+            let parts = [owner.name.clone(), id, owner.shown_address()];
             inert(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "), TEXT)
         });
         Some(Self {

@@ -57,11 +57,10 @@ pub fn note(state: &State) -> String {
     }
 }
 
-/// Who holds the token; of an address, the domain only: lists are pasted into chats.
+/// Who holds the token.
 pub fn owner(incident: &Incident) -> String {
     let owner = incident.token.as_ref().and_then(|token| token.owner.as_ref());
     let Some(owner) = owner else { return String::new() };
-    let address = owner.email.as_ref().map(|email| format!("{email:?}"));
-    let parts = [owner.name.clone(), address];
+    let parts = [owner.name.clone(), owner.shown_address()];
     line(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }

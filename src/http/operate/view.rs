@@ -21,8 +21,7 @@ pub fn incident(incident: &Incident) -> Value {
             json!({
                 "id": owner.id.as_deref().map(|id| inert(id, TEXT)),
                 "name": owner.name.as_deref().map(|name| inert(name, TEXT)),
-                // The domain only.
-                "address": owner.email.as_ref().map(|email| format!("{email:?}")),
+                "address": owner.shown_address(),
             })
         });
         json!({

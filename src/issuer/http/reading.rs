@@ -15,6 +15,8 @@ use crate::incident::{EmailAddress, IssuedToken, Owner, Unknown, Verdict};
 const NAME_CHARS: usize = 256;
 /// Longest id that is believed to be one. Ids are never cut: two tokens must not come to share one.
 const ID_CHARS: usize = 512;
+/// Most owners of one token who are told.
+const MOST_ADDRESSES: usize = 50;
 
 /// What an issuer answered to "kill it", before it is asked again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +95,12 @@ impl VerifyAnswers {
         let find = |pointer: &Option<Pointer>| pointer.as_ref().and_then(|pointer| pointer.find(json));
         let name = |pointer: &Option<Pointer>| find(pointer).and_then(text).map(|text| cut(&text));
         let time = |pointer: &Option<Pointer>| find(pointer).and_then(instant);
+        let mut told = find(&fields.owner_email).map(addresses).unwrap_or_default().into_iter();
         let owner = Owner {
             id: name(&fields.owner_id),
             name: name(&fields.owner_name),
-            email: find(&fields.owner_email).and_then(text).and_then(|text| EmailAddress::parse(&text).ok()),
+            email: told.next(),
+            others: told.collect(),
         };
         let known = owner.id.is_some() || owner.name.is_some() || owner.email.is_some();
         Ok(IssuedToken {
@@ -133,6 +137,21 @@ impl super::settings::Fields {
         .into_iter()
         .all(Option::is_none)
     }
+}
+
+/// Whom to tell: one address, or the owners of an organization as a list of addresses or of objects with an `email`.
+/// What is no address, and what stands there twice, is left out.
+fn addresses(value: &Value) -> Vec<EmailAddress> {
+    let one =
+        |value: &Value| text(value.get("email").unwrap_or(value)).and_then(|text| EmailAddress::parse(&text).ok());
+    let Value::Array(list) = value else { return one(value).into_iter().collect() };
+    let mut known = Vec::new();
+    for address in list.iter().filter_map(one) {
+        if !known.contains(&address) && known.len() < MOST_ADDRESSES {
+            known.push(address);
+        }
+    }
+    known
 }
 
 fn not_a_page(answer: &Answer) -> Result<(), Unknown> {
@@ -218,6 +237,24 @@ mod tests {
     }
 
     #[test]
+    fn several_owners_are_a_list_and_each_is_told_once() {
+        let told = |email: Value| -> Vec<String> {
+            let verdict = introspect(&json!({ "active": true, "jti": 7, "sub": "u1", "email": email }));
+            let Verdict::Live(token) = verdict else { panic!("{verdict:?}") };
+            token.owner.iter().flat_map(Owner::addresses).map(|address| address.as_str().to_owned()).collect()
+        };
+        let list =
+            json!(["ada@example.org", "no address", null, { "email": "bob@example.org" }, "ada@example.org", {}]);
+        assert_eq!(told(list), ["ada@example.org", "bob@example.org"]);
+        assert_eq!(told(json!({ "email": "ada@example.org" })), ["ada@example.org"]);
+        let many: Vec<String> = (0..60).map(|number| format!("a{number}@example.org")).collect();
+        assert_eq!(told(json!(many)), many[..MOST_ADDRESSES]);
+        for nobody in [json!([]), json!("x"), json!({}), json!([[]]), Value::Null] {
+            assert_eq!(told(nobody), Vec::<String>::new());
+        }
+    }
+
+    #[test]
     fn an_inactive_token_is_dead_unless_the_issuer_is_said_to_mean_never_issued() {
         let body = json!({"active": false});
         assert_eq!(introspect(&body), Verdict::Dead(None));
@@ -237,10 +274,11 @@ mod tests {
             answer(200, Media::Json, ""),
             answer(200, Media::Other, "{\"active\": true}"),
             answer(200, Media::Html, "{\"active\": true}"),
-            answer(418, Media::Json, "{\"active\": true}"),
         ] {
             assert!(matches!(answers.read(&answer, "u"), Verdict::Unknown(Unknown::Unavailable { .. })));
         }
+        let refused = answers.read(&answer(418, Media::Json, "{\"active\": true}"), "u");
+        assert!(matches!(refused, Verdict::Unknown(Unknown::Undeclared { .. })), "{refused:?}");
     }
 
     #[test]
@@ -278,8 +316,6 @@ mod tests {
         assert!(matches!(read(400), Verdict::Unknown(Unknown::Undeclared { .. })));
         assert!(matches!(read(299), Verdict::Unknown(Unknown::Unavailable { .. })));
     }
-        let refused = answers.read(&answer(418, Media::Json, "{\"active\": true}"), "u");
-        assert!(matches!(refused, Verdict::Unknown(Unknown::Undeclared { .. })), "{refused:?}");
 
     #[test]
     fn an_id_is_believed_or_refused_but_never_cut() {

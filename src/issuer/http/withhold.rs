@@ -31,6 +31,10 @@ fn without(mut token: IssuedToken, secret: &Secret) -> IssuedToken {
         owner.id = owner.id.take().map(shown);
         owner.name = owner.name.take().map(shown);
         owner.email = owner.email.take().filter(|email| !secret.is_in(email.as_str()));
+        owner.others.retain(|email| !secret.is_in(email.as_str()));
+        if owner.email.is_none() && !owner.others.is_empty() {
+            owner.email = Some(owner.others.remove(0));
+        }
     }
     token
 }
@@ -48,7 +52,7 @@ mod tests {
         IssuedToken {
             id: id.into(),
             name: Some(format!("ci {TOKEN}")),
-            owner: Some(Owner { id: Some(TOKEN.into()), name: Some("Ada".into()), email }),
+            owner: Some(Owner { id: Some(TOKEN.into()), name: Some("Ada".into()), email, others: Vec::new() }),
             created_at: None,
             last_used_at: None,
             last_used_from: None,

@@ -1,0 +1,3 @@
+-- A token may have several owners. Those of a notice who are still to be told are its addresses, joined by commas.
+ALTER TABLE notices ADD COLUMN told BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE notices ADD COLUMN untold BIGINT NOT NULL DEFAULT 0; -- whose mail server will never take it

@@ -318,6 +318,7 @@ fn no_incident(drill: &str, now: Timestamp) -> Incident {
         revoked_at: Some(now),
         notified_at: None,
         closed_at: None,
+        revoke_tried: false,
         version: 0,
     }
 }

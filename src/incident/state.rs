@@ -37,6 +37,8 @@ pub struct Incident {
     pub revoked_at: Option<Timestamp>,
     pub notified_at: Option<Timestamp>,
     pub closed_at: Option<Timestamp>,
+    /// Its issuer may have killed it for us without our hearing of it: if it is found dead, that was us.
+    pub revoke_tried: bool,
     /// Counts stored moves; a move on an old copy of the incident is refused by the store.
     pub version: i64,
 }
@@ -110,7 +112,8 @@ impl Incident {
         self.issuer.as_ref().is_some_and(|issuer| issuer.as_str() == "builtin")
     }
 
-    /// Records the issuer's verdict on an open incident.
+    /// Records the issuer's verdict on an open incident. One that is found dead after we had tried to revoke it is
+    /// revoked: its owner must hear of it.
     ///
     /// # Errors
     /// When the incident is not open.
@@ -118,6 +121,10 @@ impl Incident {
         self.require(self.state == State::Open, "judged")?;
         self.verdict = Some(verdict.word());
         let (state, token) = match verdict {
+            Verdict::Dead(token) if self.revoke_tried => {
+                self.revoked_at = Some(now);
+                (State::Revoked, token.clone().or_else(|| self.token.take()))
+            }
             Verdict::Dead(token) => (State::Settled(Outcome::AlreadyDead), token.clone()),
             // Nothing to revoke, and nobody is harmed; whose name it is is kept for who looks into it.
             Verdict::Forged(token) => (State::Settled(Outcome::NotOurs), Some(token.clone())),
@@ -241,6 +248,7 @@ impl Incident {
         self.state = State::Open;
         self.verdict = None;
         self.notice_id = None;
+        self.revoke_tried = false;
         (self.verified_at, self.revoked_at, self.notified_at, self.closed_at) = (None, None, None, None);
         Ok(())
     }
@@ -419,6 +427,7 @@ mod tests {
             revoked_at: None,
             notified_at: None,
             closed_at: None,
+            revoke_tried: false,
             version: 0,
         }
     }

@@ -55,6 +55,7 @@ pub fn incident(number: u8, name: Option<&str>) -> Incident {
         revoked_at: Some(at(1_210)),
         notified_at: None,
         closed_at: None,
+        revoke_tried: false,
         version: 3,
     }
 }

@@ -255,6 +255,7 @@ fn opened(index: usize, token: &NewToken, work: &AcceptWork) -> Result<Touched, 
         revoked_at: None,
         notified_at: None,
         closed_at: None,
+        revoke_tried: false,
         version: 0,
     };
     judge(&mut incident, token, work.now)?;

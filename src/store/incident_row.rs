@@ -11,14 +11,15 @@ pub(super) const COLUMNS: &str = "incidents.id, incidents.delivery_id, incidents
     incidents.fingerprint, incidents.confidence, incidents.hint, incidents.issuer, incidents.state, \
     incidents.outcome, incidents.stuck_step, incidents.reason, incidents.verdict, incidents.token, \
     incidents.notice_id, incidents.received_at, incidents.verified_at, incidents.revoked_at, \
-    incidents.notified_at, incidents.closed_at, incidents.version";
+    incidents.notified_at, incidents.closed_at, incidents.revoke_tried, incidents.version";
 
 static INSERT: Bulk = Bulk::new(
-    23,
+    24,
     "-- incidents.insert
      INSERT INTO incidents (id, delivery_id, origin, kind, fingerprint, confidence, hint, issuer,
                             state, outcome, stuck_step, reason, verdict, issued_token_id, owner_email, token,
-                            notice_id, received_at, verified_at, revoked_at, notified_at, closed_at, version)
+                            notice_id, received_at, verified_at, revoked_at, notified_at, closed_at, revoke_tried,
+                            version)
      VALUES {rows}
      -- Another machine may be storing the same token at this moment; whoever comes second uses its incident.
      ON CONFLICT (fingerprint) DO NOTHING
@@ -30,7 +31,8 @@ static UPDATE: Statement = Statement::new(
      UPDATE incidents
      SET delivery_id = $3, issuer = $4, state = $5, outcome = $6, stuck_step = $7, reason = $8, verdict = $9,
          issued_token_id = $10, owner_email = $11, token = $12, notice_id = $13, received_at = $14,
-         verified_at = $15, revoked_at = $16, notified_at = $17, closed_at = $18, version = version + 1
+         verified_at = $15, revoked_at = $16, notified_at = $17, closed_at = $18, revoke_tried = $19,
+         version = version + 1
      WHERE id = $1
        AND version = $2",
 );
@@ -78,7 +80,7 @@ pub(super) async fn refresh_use(session: &mut Session, incidents: &mut [Incident
 
 /// Inserts incidents and returns the fingerprints of those that were not there yet.
 pub(super) async fn insert(session: &mut Session, incidents: &[&Incident]) -> Result<Vec<Fingerprint>, Error> {
-    let mut values = Vec::with_capacity(incidents.len() * 23);
+    let mut values = Vec::with_capacity(incidents.len() * 24);
     for incident in incidents {
         let state = StateColumns::of(&incident.state);
         let token = TokenColumns::of(incident)?;
@@ -105,6 +107,7 @@ pub(super) async fn insert(session: &mut Session, incidents: &[&Incident]) -> Re
             incident.revoked_at,
             incident.notified_at,
             incident.closed_at,
+            i64::from(incident.revoke_tried),
             incident.version,
         ]);
     }
@@ -138,6 +141,7 @@ pub(super) async fn update(session: &mut Session, incident: &mut Incident) -> Re
         incident.revoked_at,
         incident.notified_at,
         incident.closed_at,
+        i64::from(incident.revoke_tried),
     ];
     if session.run(&UPDATE, values).await? == 0 {
         return Err(Error::LeaseLost);
@@ -179,6 +183,7 @@ pub(super) fn read(row: &Row) -> Result<Incident, Error> {
         revoked_at: row.optional_time("revoked_at")?,
         notified_at: row.optional_time("notified_at")?,
         closed_at: row.optional_time("closed_at")?,
+        revoke_tried: row.int("revoke_tried")? != 0,
         version: row.int("version")?,
     })
 }

@@ -39,6 +39,13 @@ pub struct Claimed {
     pub incident: Incident,
 }
 
+impl Claimed {
+    /// Whether an earlier try of this step may have had its effect.
+    pub fn tried_before(&self) -> bool {
+        self.tries > 0 || self.claims > 1
+    }
+}
+
 /// How a postponed try counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
@@ -98,8 +105,9 @@ static HAND_BACK: Statement = Statement::new(
 static POSTPONE: Statement = Statement::new(
     "-- jobs.postpone
      UPDATE jobs
-     SET due_at = $3, tries = tries + $4, claims = 0, last_error = $5,
-         lease_token = NULL, lease_until = NULL, worker = NULL
+     -- That a worker died over a revocation is not forgotten: it may have reached its issuer.
+     SET due_at = $3, tries = tries + $4, claims = CASE WHEN step = 'revoke' AND claims > 1 THEN 1 ELSE 0 END,
+         last_error = $5, lease_token = NULL, lease_until = NULL, worker = NULL
      WHERE id = $1
        AND lease_token = $2",
 );

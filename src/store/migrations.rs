@@ -82,6 +82,12 @@ const FILES: &[Files] = &[
         postgres: include_str!("../../migrations/postgres/0011_owners.sql"),
         sqlite: include_str!("../../migrations/sqlite/0011_owners.sql"),
     },
+    Files {
+        version: 12,
+        name: "revoke_tried",
+        postgres: include_str!("../../migrations/postgres/0012_revoke_tried.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0012_revoke_tried.sql"),
+    },
 ];
 
 pub(super) fn postgres() -> Migrator {

@@ -14,7 +14,9 @@ static PLACE: Bulk = Bulk::new(
      -- A job that somebody holds is taken away: its new id and its missing lease make the holder's result void.
      ON CONFLICT (incident_id) DO UPDATE
      SET id = excluded.id, issuer = excluded.issuer, step = excluded.step, due_at = excluded.due_at,
-         tries = 0, claims = 0, lease_token = NULL, lease_until = NULL, worker = NULL, last_error = NULL",
+         -- Whether the same step may have had its effect already is not forgotten.
+         claims = CASE WHEN jobs.step = excluded.step AND jobs.tries + jobs.claims > 0 THEN 1 ELSE 0 END,
+         tries = 0, lease_token = NULL, lease_until = NULL, worker = NULL, last_error = NULL",
 );
 
 static REMOVE: Statement = Statement::new(

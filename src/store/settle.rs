@@ -131,7 +131,7 @@ async fn settle(session: &mut Session, work: &mut SettleWork) -> Result<(Settled
         events.extend(admission.events);
         trips = admission.trips;
     }
-    if held_before.is_some() && matches!(incident.state, State::Settled(_)) {
+    if held_before.is_some() && matches!(incident.state, State::Revoked | State::Settled(_)) {
         events.extend(brake::let_go(session, &[incident.id], &actor, work.now).await?);
     }
     audit::insert(session, &events).await?;

@@ -35,7 +35,9 @@ pub async fn revoke(worker: &Worker, claimed: &Claimed) -> Result<Done, StepErro
         Revocation::Confirmed => incident.revoked(now)?,
         // A try whose result was lost may have been the one that killed it: then it is our revocation, and its owner
         // must hear of it.
-        Revocation::AlreadyDead | Revocation::NotOurs if tried_before(claimed) => incident.revoked(now)?,
+        Revocation::AlreadyDead | Revocation::NotOurs if incident.revoke_tried || claimed.tried_before() => {
+            incident.revoked(now)?;
+        }
         Revocation::AlreadyDead | Revocation::NotOurs => incident.found_dead()?,
         // It may be dead by now, and then by us: the next try must know that it is not the first.
         Revocation::Unconfirmed(unknown) => {
@@ -55,9 +57,4 @@ pub async fn revoke(worker: &Worker, claimed: &Claimed) -> Result<Done, StepErro
         info!(incident.id = %incident.id, "the token of incident {} was dead before we came", incident.id);
     }
     Ok(Done::Settle(Box::new(settlement(incident, kind, detail, &worker.settings.node, now))))
-}
-
-/// Whether an earlier try of this job may have reached the issuer.
-fn tried_before(claimed: &Claimed) -> bool {
-    claimed.tries > 0 || claimed.claims > 1
 }

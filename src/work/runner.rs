@@ -273,6 +273,7 @@ impl Worker {
             incident.id = %incident.id,
             "incident {} is stuck at step {} and needs a person: {why}", incident.id, claimed.step
         );
+        incident.revoke_tried |= claimed.step == Step::Revoke && claimed.tried_before();
         incident.stick(claimed.step, why)?;
         let actor = Actor::Worker(self.settings.node.clone());
         let event = Event::new(now, actor, EventKind::Stuck(claimed.step), Some(incident.id));
@@ -359,7 +360,10 @@ async fn caught(step: impl Future<Output = Result<Done, StepError>>) -> Result<D
 
 /// The span that the whole service exists to keep short.
 fn count_settled(incident: &Incident, step: Step) {
-    if step == Step::Revoke && incident.state == State::Revoked && incident.origin != drill::ORIGIN {
+    if matches!(step, Step::Revoke | Step::Verify)
+        && incident.state == State::Revoked
+        && incident.origin != drill::ORIGIN
+    {
         let span = incident.revoked_at.map_or(0.0, |at| at.since(incident.received_at).as_secs_f64());
         let issuer = incident.issuer.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
         histogram!(metric::TIME_TO_REVOKE_SECONDS, "issuer" => issuer).record(span);

@@ -38,7 +38,8 @@ pub async fn verify(worker: &Worker, claimed: &Claimed) -> Result<Done, StepErro
     let mut detail = facts(claimed, elapsed(worker, asked_at));
     detail["verdict"] = json!(verdict.word());
     detail["issuer"] = json!(issuer.name().as_str());
-    Ok(Done::Settle(Box::new(settlement(incident, EventKind::Verified, detail, &worker.settings.node, now))))
+    let kind = if incident.revoked_at.is_some() { EventKind::Revoked } else { EventKind::Verified };
+    Ok(Done::Settle(Box::new(settlement(incident, kind, detail, &worker.settings.node, now))))
 }
 
 pub(super) fn elapsed(worker: &Worker, since: crate::clock::Timestamp) -> Duration {

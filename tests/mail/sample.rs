@@ -112,6 +112,7 @@ fn incident(now: Timestamp) -> Incident {
         revoked_at: Some(now),
         notified_at: None,
         closed_at: None,
+        revoke_tried: false,
         version: 3,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use stanch::incident::{IssuerName, Step};
+use stanch::incident::{Actor, IssuerName, Step};
 use stanch::store::{Attempt, Claim, Error};
 
 use crate::given::*;
@@ -106,6 +106,29 @@ on_both_databases! {
             store.hand_back(&[(again.job_id, again.lease)]).await.expect("ours");
         }
         assert_eq!(db.number("SELECT count(*) FROM jobs WHERE last_error = 'timed out'").await, 1);
+    }
+
+    async fn that_a_revocation_may_have_happened_is_never_forgotten(db) {
+        let store = db.open().await;
+        let now = db.clock.now();
+        let id = opened(&store, delivery(&["a"], now)).await[0];
+        let verify = claim_one(&store).await;
+        store.settle(&verify, found_live(&verify, now, issued("t1", None))).await.expect("settled");
+        assert!(!claim_one(&store).await.tried_before());
+        // Its worker died over it; the next one is told to wait, by an issuer that the first may have reached.
+        db.clock.advance(LEASE);
+        for _ in 0..10 {
+            let again = claim_one(&store).await;
+            assert!(again.tried_before() && again.claims == 2, "and it is not one death more each time");
+            store.postpone(&again, db.clock.now(), "slow down", Attempt::Uncounted).await.expect("ours");
+        }
+        // A person has it tried at once.
+        store.intervene(id, Actor::Operator("root".into()), |_| Ok(Vec::new())).await.expect("live");
+        let now = claim_one(&store).await;
+        assert!(now.tried_before());
+        // Another step is another matter.
+        store.settle(&now, revoked(&now, db.clock.now())).await.expect("settled");
+        assert!(!claim_one(&store).await.tried_before());
     }
 
     async fn an_issuer_that_must_not_be_called_is_left_alone(db) {

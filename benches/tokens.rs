@@ -2,10 +2,12 @@
 //!
 //! `cargo bench --bench tokens`; with `STANCH_TEST_POSTGRES_URL` on that server too. Cold means that nothing is believed
 //! from one check to the next: each reads the record, and of a macaroon opens the root key and computes the chain. Known
-//! means that the same token was checked within the last second. Uses are noted and written beside the checks.
+//! means that the same token was checked within the last second. Uses are noted and written beside the checks; held means
+//! that, cold, somebody else holds the lock that their writing needs for as long as the checks take.
 
 use std::time::{Duration, Instant};
 
+use sqlx::Connection as _;
 use stanch::clock::Clock;
 use stanch::incident::EmailAddress;
 use stanch::mint::{Authenticator, By, Mint, Order, Request, Settings};
@@ -35,7 +37,7 @@ fn postgres() -> Result<String, std::env::VarError> {
 
 async fn run(database: &str, url: String) {
     let clock = Clock::system();
-    let opened = store::Settings { url, max_connections: 8, keep_reports_for: Duration::from_hours(24) };
+    let opened = store::Settings { url: url.clone(), max_connections: 8, keep_reports_for: Duration::from_hours(24) };
     let seal = SealRing { current: SealKey::new("bench".into(), [7; 32]), older: Vec::new() };
     let store = Store::open(&opened, seal, clock.clone()).await.expect("a database");
     let email = EmailAddress::parse("ada@example.org").expect("an address");
@@ -61,8 +63,42 @@ async fn run(database: &str, url: String) {
             measure(database, kind, what, &door, &secret).await;
             door.close().await;
         }
+        let settings = Settings { cache_for: Duration::ZERO, ..Settings::default() };
+        let door = Authenticator::new(store.clone(), settings, clock.clone());
+        let lock = Lock::take(&url).await;
+        measure(database, kind, "held", &door, &secret).await;
+        lock.give_back().await;
+        door.close().await;
     }
     store.close().await;
+}
+
+/// The lock that every write of a use needs: of the whole file, or of the rows.
+enum Lock {
+    Postgres(sqlx::PgConnection),
+    Sqlite(sqlx::SqliteConnection),
+}
+
+impl Lock {
+    async fn take(url: &str) -> Self {
+        if url.starts_with("sqlite:") {
+            let mut connection = sqlx::SqliteConnection::connect(url).await.expect("the same file");
+            sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.expect("the lock");
+            return Self::Sqlite(connection);
+        }
+        let mut connection = sqlx::PgConnection::connect(url).await.expect("the same server");
+        for statement in ["BEGIN", "LOCK TABLE tokens IN EXCLUSIVE MODE"] {
+            sqlx::query(statement).execute(&mut connection).await.expect("the lock");
+        }
+        Self::Postgres(connection)
+    }
+
+    async fn give_back(self) {
+        match self {
+            Self::Postgres(connection) => connection.close().await.expect("closed"),
+            Self::Sqlite(connection) => connection.close().await.expect("closed"),
+        }
+    }
 }
 
 async fn measure(database: &str, kind: OwnTokenKind, what: &str, door: &Authenticator, secret: &Secret) {

@@ -28,6 +28,8 @@ pub mod metric {
     }
 
     metrics! {
+        /// Caveats that bearers added to macaroons that were accepted {caveat}.
+        ADDED_CAVEATS_TOTAL: Counter = "stanch_added_caveats_total";
         /// Whether the audit trail is as it was written, as far as it was looked at: 1 yes, 0 no.
         AUDIT_CHAIN_OK: Gauge = "stanch_audit_chain_ok";
         /// Events of the audit trail that are sealed; never falls.
@@ -82,6 +84,8 @@ pub mod metric {
         LEASE_LOST_TOTAL: Counter = "stanch_lease_lost_total";
         /// Tokens known to live and not yet revoked {issuer}.
         LIVE_UNREVOKED_TOKENS: Gauge = "stanch_live_unrevoked_tokens";
+        /// Macaroons of the built-in issuer that were accepted, by whether a bearer had narrowed them {attenuated}.
+        MACAROONS_ACCEPTED_TOTAL: Counter = "stanch_macaroons_accepted_total";
         /// Mails to owners {outcome}.
         NOTICES_TOTAL: Counter = "stanch_notices_total";
         /// When an origin's key list was last confirmed, in seconds since 1970 {origin}.

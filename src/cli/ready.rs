@@ -71,8 +71,13 @@ pub fn origins(config: &Config) -> anyhow::Result<Vec<Origin>> {
 /// Finds the tokens of the catalogue, of this installation, and of the built-in issuer.
 pub fn recognizer(config: &Config) -> anyhow::Result<Recognizer> {
     let claimed: Vec<KindId> = config.issuer.elsewhere.values().flat_map(Elsewhere::kinds).collect();
-    let mut builder = Recognizer::builder().accept_context_kinds(&claimed);
-    for kind in own_kinds(config)? {
+    let own = own_kinds(config)?;
+    // Where the catalogue knows the same shape as somebody else's, it is ours here: rushomon's, after its tokens were taken
+    // over. Otherwise they would be nobody's whom we could ask.
+    let taken = catalogue::builtin().iter().filter(|known| own.iter().any(|kind| kind.has_shape_of(known)));
+    let taken: Vec<KindId> = taken.map(|kind| KindId::new(&kind.id)).filter(|id| !claimed.contains(id)).collect();
+    let mut builder = Recognizer::builder().accept_context_kinds(&claimed).without(&taken);
+    for kind in own {
         builder = builder.with_kind(kind);
     }
     if config.issuer.builtin.enabled {

@@ -1,5 +1,6 @@
 //! `[server]`: where stanch listens and how much it takes in.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use super::environment::Variable;
 use super::human::{Listen, Size, Span};
 use super::layers::{Layers, Section};
 use crate::http;
+use crate::token::caveat::{is_project_name, normalized};
 
 /// The address for reporters and for the API. Default: `127.0.0.1:8080`. Effect: `server.listen`.
 pub const LISTEN: Variable = Variable { name: "STANCH_LISTEN", key: "server.listen" };
@@ -46,6 +48,8 @@ pub struct Server {
     pub trusted_proxies: Vec<IpAddr>,
     /// Takes packages as a registry does, checks the token, and keeps nothing.
     pub upload_sink: bool,
+    /// Ids of the projects it takes packages for, by name.
+    pub upload_projects: BTreeMap<String, String>,
 }
 
 /// Whether credentials are asked for.
@@ -76,6 +80,7 @@ impl Default for Server {
             insecure_no_auth: false,
             trusted_proxies: Vec::new(),
             upload_sink: false,
+            upload_projects: BTreeMap::new(),
         }
     }
 }
@@ -102,6 +107,7 @@ impl Server {
             },
             open_to_everybody: self.insecure_no_auth,
             upload_sink: self.upload_sink,
+            upload_projects: self.upload_projects.iter().map(|(name, id)| (normalized(name), id.clone())).collect(),
             ..http::Settings::default()
         }
     }
@@ -129,6 +135,12 @@ impl Section for Server {
         if self.insecure_no_auth && !open {
             let hint = "drop it, or choose `authentication = \"disabled\"`";
             layers.refuse("server.insecure_no_auth", "set though credentials are asked for", hint);
+        }
+        for (name, id) in &self.upload_projects {
+            if !is_project_name(&normalized(name)) || id.is_empty() {
+                let hint = "write `upload_projects = { my-project = \"7c9e6679-…\" }`";
+                layers.refuse("server.upload_projects", "not a project's name and its id", hint);
+            }
         }
         if !(1 << 10..=1 << 30).contains(&self.max_body.0) {
             layers.refuse("server.max_body", "not between 1KiB and 1GiB", "GitHub's deliveries fit into 8MiB");

@@ -1,14 +1,18 @@
 //! Leaks that are reported without a signature: by whoever holds the token, and by a GitLab.
 //!
-//! `POST /credentials/revoke` takes up to 1000 tokens from anybody and says 202 whatever they are: no answer, and no
-//! answer's time, tells whether a token lives. GitLab's Token Revocation API is the other way in: 204 says that
+//! `POST /credentials/revoke` takes up to 1000 tokens from anybody and says 202 whatever they are. What was never issued
+//! leaves nothing behind, and no answer tells whether a token lives: they are all alike, and leave on a beat, so that how
+//! long one took is not seen. GitLab's Token Revocation API is the other way in: 204 says that
 //! everything is stored, 400 that it need not be sent again, 429 and 503 that it should.
 //! (<https://docs.gitlab.com/development/sec/token_revocation_api/>)
+
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tracing::debug;
 use zeroize::Zeroizing;
 
@@ -75,9 +79,26 @@ async fn from_holder(
         );
     }
     app.limits.report(client.address)?;
+    let began = Instant::now();
     let records = sent.credentials.iter().map(|token| json!({ "token": token, "type": "", "source": "holder" }));
-    report(&app, Reporter::Holder, records).await?;
-    Ok(StatusCode::ACCEPTED)
+    let stored = from_anybody(&app, body_of(records)).await;
+    tokio::time::sleep(until_the_beat(began.elapsed())).await;
+    stored.map(|()| StatusCode::ACCEPTED)
+}
+
+/// Answers about tokens that anybody may send leave at whole beats after they were asked for.
+const BEAT: Duration = Duration::from_millis(250);
+
+fn until_the_beat(spent: Duration) -> Duration {
+    let into = spent.as_nanos() % BEAT.as_nanos();
+    BEAT - Duration::from_nanos(u64::try_from(into).unwrap_or_default())
+}
+
+async fn from_anybody(app: &App, body: Zeroizing<Vec<u8>>) -> Result<(), Problem> {
+    let held = app.intake.hold(body).await.map_err(refused)?;
+    // Only an issuer elsewhere could tell whether these were issued, and each is a question to it.
+    app.limits.elsewhere(held.elsewhere())?;
+    app.intake.store_held(held).await.map_err(refused)
 }
 
 async fn types_of(State(app): State<App>) -> axum::Json<Value> {
@@ -103,6 +124,12 @@ async fn from_gitlab(
 }
 
 async fn report(app: &App, reporter: Reporter<'_>, records: impl Iterator<Item = Value>) -> Result<(), Problem> {
+    let replay = app.intake.report(reporter, body_of(records)).await.map_err(refused)?;
+    debug!("stored a report of origin {}: {replay:?}", reporter.origin());
+    Ok(())
+}
+
+fn body_of(records: impl Iterator<Item = Value>) -> Zeroizing<Vec<u8>> {
     let mut body = Zeroizing::new(vec![b'[']);
     for (index, record) in records.enumerate() {
         if index > 0 {
@@ -112,16 +139,29 @@ async fn report(app: &App, reporter: Reporter<'_>, records: impl Iterator<Item =
         body.extend_from_slice(text.as_bytes());
     }
     body.push(b']');
-    match app.intake.report(reporter, body).await {
-        Ok(replay) => {
-            debug!("stored a report of origin {}: {replay:?}", reporter.origin());
-            Ok(())
+    body
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Unavailable { retry_after } => Problem::new(StatusCode::SERVICE_UNAVAILABLE).retry_after(retry_after),
+        Refusal::NoOrigin | Refusal::Payload(_) | Refusal::Unsigned => {
+            Problem::new(StatusCode::BAD_REQUEST).detail("the list has too many tokens")
         }
-        Err(Refusal::Unavailable { retry_after }) => {
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE).retry_after(retry_after))
-        }
-        Err(Refusal::NoOrigin | Refusal::Payload(_) | Refusal::Unsigned) => {
-            Err(Problem::new(StatusCode::BAD_REQUEST).detail("the list has too many tokens"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_leave_on_a_beat_however_long_they_took() {
+        for spent in [0, 1, 249, 250, 251, 999, 12_345] {
+            let spent = Duration::from_millis(spent);
+            let whole = spent + until_the_beat(spent);
+            assert_eq!(whole.as_millis() % BEAT.as_millis(), 0, "{spent:?}");
+            assert!(whole > spent && whole - spent <= BEAT, "{spent:?}");
         }
     }
 }

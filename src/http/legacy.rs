@@ -60,7 +60,8 @@ async fn taken(
     let form = Form::read(&body, &boundary).ok_or_else(|| refused(StatusCode::BAD_REQUEST, "Not a multipart form"))?;
     // Whose project it is decides whether the token is good for it, so the name is read first.
     let name = form.text("name").unwrap_or_default();
-    let project = (!name.is_empty()).then_some(Project { name, id: None });
+    let id = app.settings().upload_projects.get(&normalized(name)).map(String::as_str);
+    let project = (!name.is_empty()).then_some(Project { name, id });
     let asked = mint::Request {
         project,
         method: Some("POST"),

@@ -23,6 +23,8 @@ pub struct Rates {
     pub reports: Rate,
     /// Reports of one GitLab.
     pub deliveries: Rate,
+    /// Tokens that anybody reported and that only an issuer elsewhere can judge, of all addresses together.
+    pub elsewhere: Rate,
 }
 
 impl Default for Rates {
@@ -34,6 +36,7 @@ impl Default for Rates {
             // What GitHub allows at the route of the same name.
             reports: Rate { burst: 60, per: an_hour },
             deliveries: Rate { burst: 600, per: Duration::from_mins(1) },
+            elsewhere: Rate { burst: 5_000, per: an_hour },
         }
     }
 }
@@ -44,6 +47,7 @@ pub struct Limits {
     creations: Limiter<String>,
     reports: Limiter<IpAddr>,
     deliveries: Limiter<String>,
+    elsewhere: Limiter<()>,
 }
 
 impl Limits {
@@ -53,6 +57,7 @@ impl Limits {
             creations: Limiter::new(rates.creations, clock.clone()),
             reports: Limiter::new(rates.reports, clock.clone()),
             deliveries: Limiter::new(rates.deliveries, clock.clone()),
+            elsewhere: Limiter::new(rates.elsewhere, clock.clone()),
         }
     }
 
@@ -89,6 +94,10 @@ impl Limits {
 
     pub(super) fn report(&self, address: IpAddr) -> Result<(), Problem> {
         self.reports.take(&network(address), 1).map_err(too_many)
+    }
+
+    pub(super) fn elsewhere(&self, tokens: u32) -> Result<(), Problem> {
+        if tokens == 0 { Ok(()) } else { self.elsewhere.take(&(), tokens).map_err(too_many) }
     }
 
     pub(super) fn delivery(&self, token_id: &str) -> Result<(), Problem> {

@@ -87,6 +87,8 @@ pub struct Settings {
     pub rates: Rates,
     /// Whether packages may be uploaded, to be thrown away.
     pub upload_sink: bool,
+    /// Ids of the projects that packages are uploaded for, by normalized name.
+    pub upload_projects: BTreeMap<String, String>,
     pub sessions: auth::session::Settings,
 }
 
@@ -110,6 +112,7 @@ impl Default for Settings {
             open_to_everybody: false,
             rates: Rates::default(),
             upload_sink: false,
+            upload_projects: BTreeMap::new(),
             sessions: auth::session::Settings::default(),
         }
     }

@@ -1,8 +1,11 @@
 //! `POST /oauth/introspect` (RFC 7662) and `POST /oauth/revoke` (RFC 7009): our tokens for resource servers that speak
 //! OAuth.
 //!
-//! A client is one of our tokens with the scope `introspect`, shown as Bearer or as the password of Basic. Whatever is not
+//! A client is one of our tokens with the scope `introspect`, shown as Bearer, as the password of Basic, or in the form. Whatever is not
 //! accepted, for whatever reason, is `{"active": false}` and nothing else; asking is no use of a token.
+//!
+//! A macaroon may be bound to a project, a route, a network. Whether it is accepted then depends on what it is shown for,
+//! so a resource server says that too (RFC 7662 section 2.1 lets a server take parameters that give more context).
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::mint::{Authenticated, By, Refusal, Request};
 use crate::store::OwnTokenKind;
 use crate::token::Secret;
+use crate::token::caveat::{Project, Publisher};
 
 pub fn routes() -> [Route; 2] {
     const FORM: &str = "application/x-www-form-urlencoded";
@@ -27,10 +31,17 @@ pub fn routes() -> [Route; 2] {
         "token": { "type": "string" }, "token_type_hint": { "type": "string" },
     } })
     };
+    let asked_about = || {
+        let mut schema = asked();
+        for (name, description) in CONTEXT {
+            schema["properties"][name] = json!({ "type": "string", "description": description });
+        }
+        schema
+    };
     let told = json!({ "type": "object", "required": ["active"], "properties": { "active": { "type": "boolean" } } });
     [
         Route::post("/oauth/introspect", Access::Client, "Says whether a token is accepted (RFC 7662)", introspect)
-            .takes_media(FORM, asked())
+            .takes_media(FORM, asked_about())
             .gives(200, "What the token is, or that it is not active", told),
         Route::post("/oauth/revoke", Access::Holder, "Revokes a token by showing it (RFC 7009)", revoke)
             .takes_media(FORM, asked())
@@ -46,14 +57,61 @@ struct Shown {
     _hint: Option<String>,
 }
 
+/// What a resource server may say about the request that a token was shown for.
+const CONTEXT: [(&str, &str); 10] = [
+    ("client_id", "With `client_secret`, in place of a header: the client's token by its id"),
+    ("client_secret", "The client's token"),
+    ("project", "Name of the project that the request is about"),
+    ("project_id", "That project's id, so that another project of the same name is not meant"),
+    ("organisation", "The organisation that the request is for"),
+    ("publisher", "Id of the trusted publisher that makes the request, if it publishes the project"),
+    ("method", "The request's method"),
+    ("path", "Its path without the query, in the spelling that the server acts on"),
+    ("address", "The address it came from"),
+    ("audience", "What the server calls itself"),
+];
+
+#[derive(Deserialize)]
+struct About {
+    token: String,
+    project: Option<String>,
+    project_id: Option<String>,
+    organisation: Option<String>,
+    publisher: Option<String>,
+    method: Option<String>,
+    path: Option<String>,
+    address: Option<String>,
+    audience: Option<String>,
+}
+
+impl About {
+    fn request(&self) -> Result<Request<'_>, Problem> {
+        let bad = |detail| Problem::new(StatusCode::BAD_REQUEST).detail(detail);
+        let project = self.project.as_deref().map(|name| Project { name, id: self.project_id.as_deref() });
+        if project.is_none() && self.project_id.is_some() {
+            return Err(bad("`project_id` without the `project` it belongs to"));
+        }
+        let address = self.address.as_deref().map(str::parse).transpose().map_err(|_| bad("`address` is none"))?;
+        Ok(Request {
+            project,
+            organisation: self.organisation.as_deref(),
+            publisher: self.publisher.as_deref().map(|id| Publisher { id, publishes_project: true }),
+            method: self.method.as_deref(),
+            path: self.path.as_deref(),
+            address,
+            audience: self.audience.as_deref(),
+        })
+    }
+}
+
 async fn introspect(
     State(app): State<App>,
     _client: Option<Caller>,
-    Form(shown): Form<Shown>,
+    Form(mut about_it): Form<About>,
 ) -> Result<Response, Problem> {
-    let secret = Secret::new(shown.token.into_bytes());
-    // Restrictions that speak of a project or a route cannot be judged here; the resource server must know them.
-    match app.authenticator.inspect(&secret, &Request::default()).await {
+    let secret = Secret::new(std::mem::take(&mut about_it.token).into_bytes());
+    // A restriction that speaks of something that was not said does not hold.
+    match app.authenticator.inspect(&secret, &about_it.request()?).await {
         Ok(token) => Ok(axum::Json(about(&token)).into_response()),
         Err(Refusal::Absent | Refusal::Invalid(_)) => Ok(axum::Json(json!({ "active": false })).into_response()),
         Err(Refusal::Unavailable(failure)) => Err(unavailable(&failure)),

@@ -86,6 +86,10 @@ pub enum EventKind {
     /// A link was made with which the operator chooses a new password; the old one and all sessions are gone.
     OperatorReset,
     OperatorRoleChanged,
+    /// An owner that was set aside is back, with all tokens.
+    OwnerResumed,
+    /// An owner was set aside: none of their tokens is accepted.
+    OwnerSuspended,
     /// An operator chose a password.
     PasswordChosen,
     /// Another report named a token whose incident exists.
@@ -143,6 +147,8 @@ impl EventKind {
             Self::OperatorEnabled => "operator_enabled",
             Self::OperatorReset => "operator_reset",
             Self::OperatorRoleChanged => "operator_role_changed",
+            Self::OwnerResumed => "owner_resumed",
+            Self::OwnerSuspended => "owner_suspended",
             Self::PasswordChosen => "password_chosen",
             Self::Paused => "paused",
             Self::Purged => "purged",

@@ -67,6 +67,25 @@ pub(super) struct From<'f> {
 }
 
 impl Sorted {
+    /// Leaves out the tokens that are not to be kept, and every record that names none that is.
+    pub fn keep(&mut self, keeps: impl Fn(&NewToken) -> bool) {
+        let mut count = 0;
+        let mut now_at = Vec::with_capacity(self.tokens.len());
+        self.tokens.retain(|token| {
+            let kept = keeps(token);
+            now_at.push(kept.then_some(count));
+            count += usize::from(kept);
+            kept
+        });
+        let all = self.records.drain(..).zip(self.contents.drain(..));
+        let left = all.filter_map(|(record, content)| match content {
+            ReportContent::Token(index) => Some((record, ReportContent::Token(now_at.get(index).copied()??))),
+            ReportContent::Malformed { .. } | ReportContent::Unrecognized => None,
+        });
+        let (records, contents) = left.collect::<Vec<_>>().into_iter().unzip();
+        (self.records, self.contents) = (records, contents);
+    }
+
     /// The delivery as it is stored, and its records as they were sent.
     pub fn into_delivery(
         self,
@@ -129,7 +148,7 @@ impl Intake {
     }
 
     /// Asks the local issuers about their tokens, notes their verdicts, and gives the label of each token.
-    async fn decide(&self, tokens: &mut [NewToken], deadline: Instant) -> Vec<Option<Label>> {
+    pub(super) async fn decide(&self, tokens: &mut [NewToken], deadline: Instant) -> Vec<Option<Label>> {
         self.assign(tokens);
         let mut by_issuer: HashMap<IssuerName, (Arc<dyn Issuer>, Vec<usize>)> = HashMap::new();
         for (index, token) in tokens.iter().enumerate() {

@@ -32,7 +32,7 @@ pub use feedback::Feedback as Labelled;
 pub use key_fetch::SetUpError;
 pub use origin::{DRILL_KEY_ID_HEADER, DRILL_SIGNATURE_HEADER, Feedback, KeyEndpoint, Origin, TokenForm};
 pub use payload::BadPayload;
-pub use report::Reporter;
+pub use report::{Held, Reporter};
 pub use signature::{BadSignature, Base64Form, BodyDigest, InvalidKey, KeyId, PublicKey, Signature, verify};
 
 use crate::clock::{Clock, Timestamp};

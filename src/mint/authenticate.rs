@@ -123,7 +123,7 @@ impl Authenticated {
 
     /// Whether a bearer narrowed it after it was issued.
     pub fn is_attenuated(&self) -> bool {
-        self.known.attenuated
+        self.known.is_attenuated()
     }
 
     /// The point of a macaroon's chain at which this very token stands; denying it leaves its parent alive.
@@ -174,6 +174,7 @@ impl Authenticator {
             return Err(Refusal::Invalid(reason));
         }
         let token = &known.token;
+        known.count();
         self.uses.note(token.id, now, request.address, token.first_used_at.is_none());
         Ok(Authenticated { known })
     }
@@ -226,7 +227,7 @@ impl Authenticator {
             token.filter(|token| token.created_by != CONFIGURED || self.settings.configured_keys.contains(&sha256));
         let token = token.filter(|token| self.settings.old_keys.stand_for(token));
         let token = token.ok_or(Refusal::Invalid(Reason::Unknown))?;
-        Ok(Known { token, caveats: Vec::new(), point: None, attenuated: false, denied: false })
+        Ok(Known { token, caveats: Vec::new(), point: None, embedded: 0, carried: 0, denied: false })
     }
 
     /// A token that another program gave out gets its record when it is first shown.
@@ -263,10 +264,10 @@ impl Authenticator {
         let denied = self.store.denied_branches(&verified.points).await.map_err(Refusal::Unavailable)?;
         let issued = token.caveats.iter().map(|text| Caveat::read(text.as_bytes()));
         let mut caveats = verified.caveats;
-        let attenuated = caveats.len() > macaroon::embedded(&token);
+        let (embedded, carried) = (macaroon::embedded(&token), caveats.len());
         caveats.extend(issued);
         let point = verified.points.last().copied();
-        Ok(Known { token, caveats, point, attenuated, denied: !denied.is_empty() })
+        Ok(Known { token, caveats, point, embedded, carried, denied: !denied.is_empty() })
     }
 
     async fn find(&self, sha256: [u8; 32]) -> Result<Option<OwnToken>, Refusal> {
@@ -373,6 +374,8 @@ impl Settings {
             return Shape::Macaroon;
         }
         match pat::Mark::of(self.prefix.as_str(), text) {
+            // Of another length it may be one that another program made under the same prefix.
+            Some(mark) if self.has_foreign && text.len() != pat::len(self.prefix.as_str(), mark) => Shape::Whole,
             Some(mark) if !pat::check_marked(self.prefix.as_str(), mark, text) => Shape::Broken,
             None if self.old_keys.could_be(text) => Shape::Old,
             _ => Shape::Whole,

@@ -8,9 +8,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use metrics::counter;
 use tokio::time::Instant;
 
-use crate::store::OwnToken;
+use crate::store::{OwnToken, OwnTokenKind};
+use crate::telemetry::metric;
 use crate::token::caveat::{BadCaveat, Caveat};
 
 /// Entries of one generation; there are two of them.
@@ -23,10 +25,37 @@ pub struct Known {
     pub caveats: Vec<Result<Caveat, BadCaveat>>,
     /// Of a macaroon: the point at its end.
     pub point: Option<[u8; 32]>,
-    /// Whether a bearer narrowed it after it was issued.
-    pub attenuated: bool,
+    /// How many of the caveats it carries its issuer put there; what follows them is its bearers'.
+    pub embedded: usize,
+    /// How many caveats it carries.
+    pub carried: usize,
     /// Whether a point of its chain is denied.
     pub denied: bool,
+}
+
+impl Known {
+    /// Whether a bearer narrowed it after it was issued.
+    pub fn is_attenuated(&self) -> bool {
+        self.carried > self.embedded
+    }
+
+    /// Counts who narrows macaroons, and how. Only what was accepted counts, so that nobody makes the figures up.
+    pub fn count(&self) {
+        if self.token.kind != OwnTokenKind::Macaroon {
+            return;
+        }
+        let attenuated = if self.is_attenuated() { "true" } else { "false" };
+        counter!(metric::MACAROONS_ACCEPTED_TOTAL, "attenuated" => attenuated).increment(1);
+        for caveat in self.added() {
+            counter!(metric::ADDED_CAVEATS_TOTAL, "caveat" => caveat).increment(1);
+        }
+    }
+
+    /// What bearers added, in words.
+    fn added(&self) -> impl Iterator<Item = &'static str> {
+        let added = self.caveats.iter().take(self.carried).skip(self.embedded);
+        added.map(|caveat| caveat.as_ref().map_or("unknown", Caveat::word))
+    }
 }
 
 /// A bounded memory of tokens: when one half is full, the half that was not looked at for longest goes.

@@ -18,6 +18,8 @@ pub struct Settings {
     pub cache_for: Duration,
     /// SHA-256 of the keys that the configuration names. One that it names no longer is not accepted.
     pub configured_keys: Vec<[u8; 32]>,
+    /// Whether tokens that another program made were taken over. They may begin as ours do, and have no checksum.
+    pub has_foreign: bool,
     /// Keys under which magic-api-proxy gave out tokens.
     pub old_keys: OldKeys,
     pub limits: Limits,
@@ -44,6 +46,7 @@ impl Settings {
             prefix,
             cache_for: Duration::from_secs(1),
             configured_keys: Vec::new(),
+            has_foreign: false,
             old_keys: OldKeys::default(),
             limits: Limits::default(),
         }

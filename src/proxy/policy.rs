@@ -243,6 +243,9 @@ mod tests {
             ("GET /*", "GET", "/", false),
             ("GET /caf%C3%A9", "GET", "/caf%c3%a9", true),
             ("POST /this", "GET", "/this", false),
+            ("GET /this", "GET", "/that", false),
+            ("* /subpath/*", "GET", "/subpath/works", true),
+            ("GET /subpath/*", "GET", "/subpath/works/not", false),
         ] {
             assert_eq!(allows(rule, Form::Segments, method, path), fits, "{rule} at {method} {path}");
         }
@@ -255,6 +258,8 @@ mod tests {
             ("GET this", "/this", true),
             ("GET /this", "/that", false),
             ("GET /subpath/.*", "/subpath/works", true),
+            ("GET /this*", "/this", true),
+            ("GET /this*", "/that", false),
             ("GET /user", "/users/alice/keys", false),
             ("GET /user", "/USER", false),
             ("GET /repos/o/.+?/issues", "/repos/o/r/issues", true),

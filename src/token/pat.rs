@@ -71,6 +71,11 @@ pub fn checksum(before: &[u8]) -> [u8; CHECKSUM_LEN] {
     base62_crc32(before)
 }
 
+/// Bytes of a token with this prefix and mark.
+pub fn len(prefix: &str, mark: Mark) -> usize {
+    prefix.len() + mark.word().len() + 2 + RANDOM_LEN + CHECKSUM_LEN
+}
+
 /// Whether the text is a personal access token with this prefix whose checksum fits.
 pub fn check(prefix: &str, token: &[u8]) -> bool {
     check_marked(prefix, Mark::Pat, token)

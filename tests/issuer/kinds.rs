@@ -10,7 +10,7 @@ use stanch::issuer::{Issuer, Question, Revocation};
 use stanch::mint::{
     self, Authenticator, By, Expires, Issued, Limits, Magic, Mint, Order, Reason, Refusal, Refused, Request, WRITE,
 };
-use stanch::store::{Narrowing, NewOwner, OwnTokenKind, SealKey, SealRing, Settings, Store};
+use stanch::store::{Changing, Narrowing, NewOwner, OwnTokenKind, SealKey, SealRing, Settings, Store};
 use stanch::token::caveat::{Caveat, Project};
 use stanch::token::macaroon::{self, Macaroon};
 use stanch::token::pat::Mark;
@@ -220,7 +220,7 @@ async fn a_macaroon_without_restrictions_is_its_owners_at_least() {
     let user = house.owner.uuid().hyphenated().to_string();
     assert_eq!(token.caveats, [format!(r#"[3,"{user}"]"#)]);
     house.knock(&secret).await.expect("its owner's");
-    house.store.suspend_owner(house.owner, true).await.expect("set aside");
+    house.store.suspend_owner(house.owner, true, Changing { by: "operator:root".into() }).await.expect("set aside");
     assert_eq!(house.reason(&secret, &Request::default()).await, Reason::Suspended);
 }
 

@@ -199,6 +199,33 @@ fn what_is_no_macaroon_is_none_for_either_reader() {
 }
 
 #[test]
+fn a_caveat_that_fails_says_so_in_warehouses_words() {
+    let context = Context::at(Timestamp::from_millis(60_000));
+    let why = |caveats: &[&str]| {
+        let read: Vec<_> = caveats.iter().map(|text| Caveat::read(text.as_bytes())).collect();
+        violations(&read, &context).expect_err("refused").to_string()
+    };
+    let (expired, outside) = ("token is expired", "project-scoped token used outside of a project context");
+    for (caveats, words) in [
+        (&[r#""x""#][..], "caveat must be an array"),
+        (&["1"], "caveat must be an array"),
+        (&["null"], "caveat must be an array"),
+        (&[r#"{"a":1}"#], "caveat must be an array"),
+        (&[r#"[1,"a"]"#], "invalid values for fields"),
+        (&["[0,1]"], "invalid values for fields"),
+        (&["[99]"], "caveat has unknown tag: 99"),
+        (&["[]"], "caveat array cannot be empty"),
+        (&["time < 5"], "unknown error"),
+        (&["[0,50,10]"], expired),
+        (&["[0,70,65]"], expired),
+    ] {
+        assert_eq!(why(caveats), words, "{caveats:?}");
+    }
+    assert_eq!(why(&["[0,50,10]", r#"[1,["a"]]"#]), format!("{expired}, {outside}"), "both reasons");
+    assert_eq!(why(&["[0,50,10]", "[0,50,10]"]), expired, "and one of them once");
+}
+
+#[test]
 fn caveats_are_written_as_warehouse_writes_them_and_its_refusals_are_ours() {
     for (caveat, text) in [
         (Caveat::Expiration { expires_at: 50, not_before: 10 }, "[0,50,10]"),

@@ -86,3 +86,38 @@ async fn each_kind_dies(kind: Kind) {
     assert_eq!(world.smtp.mails().len(), 5);
     serving.stop().await;
 }
+
+/// Whoever comes from another program keeps its prefix, and its tokens.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_under_another_programs_prefix_are_made_taken_over_and_die() {
+    let extra = "[issuer.builtin]\nprefix = \"ro\"\nforeign_shapes = [\"ro_pat_{b62:32}\"]\n";
+    let world = Installation::with(Kind::Sqlite, extra).await;
+    let ours = world.create(&["--owner", "new@example.org", "--owner-name", "Ada", "--name", "new", "--no-mail"]);
+    assert!(ours.starts_with("ro_pat_") && ours.len() == "ro_pat_".len() + 38, "{} characters", ours.len());
+    // As rushomon has them: no checksum, and kept as a hash that is taken over.
+    let theirs = format!("ro_{}_{}", "pat", "0123456789ABCDEFGHIJKLMNOPQRSTUV");
+    let sha256 = "fa4668d84157c13643afd7e098cbdab4cb9e7c0d8654066b38e24e5ed9825ba3";
+    let import = ["token", "import", "--sha256", sha256, "--owner", "old@example.org", "--owner-name", "Bob", "--name"];
+    assert!(world.stanch(&[&import[..], &["old"]].concat()).status.success());
+    let serving = world.serve();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let status = async |token: &str| {
+        let asked = client.get(serving.url("/api/v1/self")).bearer_auth(token).send().await;
+        asked.expect("an answer").status().as_u16()
+    };
+    assert_eq!((status(&ours).await, status(&theirs).await, status(&ours[..44]).await), (200, 200, 401));
+    let records = [record(&ours, "https://example.org/1"), record(&format!("key={theirs};"), "https://example.org/2")];
+    let reported = Instant::now();
+    assert_eq!(world.deliver(serving.addr(), &records).await.expect("an answer").status, 200);
+    for token in [&ours, &theirs] {
+        eventually("the token is refused", async || status(token).await == 401).await;
+        assert!(reported.elapsed().as_secs() < 2, "it lived on for {:?}", reported.elapsed());
+    }
+    world.settle(&serving, 2).await;
+    for (name, owner) in [("new", "new@example.org"), ("old", "old@example.org")] {
+        assert!(world.incident_of(name)["revoked_at"].is_string(), "{name}");
+        assert_eq!(world.smtp.mails().iter().filter(|mail| mail.to == [owner]).count(), 1, "{name}");
+    }
+    serving.stop().await;
+}

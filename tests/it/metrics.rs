@@ -9,12 +9,29 @@ on_both_databases! {
     every_declared_metric_is_shown_with_a_right_value: every_metric();
 }
 
+/// The token, narrowed offline by its bearer.
+fn restricted(world: &Installation, token: &str) -> String {
+    let mut command = world.command();
+    command.args(["token", "restrict", "--expires-in", "15m"]).env("STANCH_TOKEN", token);
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
+
 async fn every_metric(kind: Kind) {
     let world = Installation::with(kind, "[brake]\nper_issuer = 1\n").await;
     let here = [world.mint("one", "ada@example.org"), world.mint("two", "ada@example.org")];
     let elsewhere = acme_token(70_000);
     world.issuer.issue(&elsewhere, "t1", "grace@example.org");
+    let macaroon = world.create(&["--kind", "macaroon", "--owner", "eve@example.org", "--name", "ci", "--no-mail"]);
+    let narrowed = restricted(&world, &macaroon);
     let serving = world.serve();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    for token in [&macaroon, &narrowed] {
+        let asked = client.get(serving.url("/api/v1/tokens/self")).bearer_auth(token).send().await;
+        assert_eq!(asked.expect("an answer").status(), 200);
+    }
     let records: Vec<Value> = here.iter().chain([&elsewhere]).map(|token| record(token, "https://x.example")).collect();
     world.deliver(serving.addr(), &records).await.expect("an answer");
     let done = async || {
@@ -53,6 +70,9 @@ async fn every_metric(kind: Kind) {
         "stanch_incidents{state=\"held\"} 1",
         "stanch_issuer_paused{issuer=\"acme\"} 0",
         "stanch_dry_run 0",
+        "stanch_macaroons_accepted_total{attenuated=\"false\"} 1",
+        "stanch_macaroons_accepted_total{attenuated=\"true\"} 1",
+        "stanch_added_caveats_total{caveat=\"expiration\"} 1",
         "stanch_slow_answer_days_month{origin=\"github\"} 0",
     ];
     let shown = async || {

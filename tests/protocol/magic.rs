@@ -11,11 +11,13 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use stanch::config::{Config, Sources};
+use stanch::http;
 use stanch::id::TokenId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
-use crate::door::Door;
+use crate::door::{Door, Plan, until};
 use crate::routes::bearer;
 
 /// What the upstream was asked, as it arrived.
@@ -30,6 +32,8 @@ struct Heard {
 #[derive(Clone, Default)]
 struct Upstream {
     heard: Arc<Mutex<Vec<Heard>>>,
+    /// Lets the answer to `/slow` go.
+    gate: Arc<tokio::sync::Notify>,
 }
 
 /// The upstream's own credential: longer than RSA-2048 could seal.
@@ -58,6 +62,9 @@ async fn answer(State(upstream): State<Upstream>, request: Request) -> Answer {
     let target = parts.uri.path_and_query().expect("a path").to_string();
     let heard = Heard { method: parts.method.to_string(), target: target.clone(), headers: parts.headers, body };
     upstream.heard.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
+    if target == "/v3/slow" {
+        upstream.gate.notified().await;
+    }
     match target.as_str() {
         "/v3/echo" => format!("you sent Bearer {}", credential()).into_response(),
         "/v3/echo-header" => ([("x-debug", credential())], "x").into_response(),
@@ -86,6 +93,10 @@ async fn answer(State(upstream): State<Upstream>, request: Request) -> Answer {
 }
 
 async fn open(root: &str, more: &str) -> Door {
+    open_with(root, more, |_| {}).await
+}
+
+async fn open_with(root: &str, more: &str, change: impl FnOnce(&mut Plan)) -> Door {
     let text = format!(
         "[proxy.upstream.api]\nroot = \"{root}\"\nallow_http = true\nallow_private = true\nmax_request = \"1KiB\"\n\
          max_answer = \"100KiB\"\nstrip_query = [\"key\"]\n{more}\n\
@@ -97,7 +108,11 @@ async fn open(root: &str, more: &str) -> Door {
     std::fs::write(&path, text).expect("written");
     let config = Config::load(Sources { file: Some(path), ..Sources::default() }).expect("a configuration");
     let (upstreams, owners) = (config.proxy.upstreams().expect("ready"), config.proxy.minting_owners());
-    Door::open_with(move |plan| plan.upstreams = (upstreams, owners)).await
+    Door::open_with(move |plan| {
+        plan.upstreams = (upstreams, owners);
+        change(plan);
+    })
+    .await
 }
 
 /// A magic token that opens these requests.
@@ -283,6 +298,59 @@ async fn a_magic_token_is_listed_ends_in_thirty_days_and_dies_when_it_is_revoked
     );
     assert_eq!(ask(&door, &token, Method::GET, "/user").await.status(), StatusCode::UNAUTHORIZED);
     assert!(upstream.take().is_empty());
+}
+
+#[tokio::test]
+async fn the_proxys_own_address_has_no_api_and_finishes_what_is_under_way() {
+    let (upstream, root) = Upstream::start().await;
+    let door = open_with(&root, "", |plan| {
+        plan.settings.proxy_listen = Some(([127, 0, 0, 1], 0).into());
+        plan.settings.proxy_mount = Some("api".into());
+        plan.settings.lame_duck_for = Duration::ZERO;
+    })
+    .await;
+    let listener = async || TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let (public, proxy) = (listener().await, listener().await);
+    let base = format!("http://{}", proxy.local_addr().expect("bound"));
+    let api = format!("http://{}", public.local_addr().expect("bound"));
+    let stop = CancellationToken::new();
+    let listeners = http::Listeners { public, admin: None, proxy: Some(proxy) };
+    let server = tokio::spawn(http::serve(listeners, door.app.clone(), http::table(&door.app), stop.clone()));
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+    let client = client.expect("a client");
+
+    // The token is made there, as clients of magic-api-proxy make theirs.
+    let shown = bearer(&door, "tokens:write").await;
+    let wanted = json!({ "token": credential(), "allowed": ["GET /**"] });
+    let made = client.post(format!("{base}/__magictoken")).header("authorization", shown).json(&wanted);
+    let token = made.send().await.expect("an answer").text().await.expect("text");
+    let get = async |url: String| client.get(url).header("authorization", &token).send().await;
+    assert_eq!(get(format!("{base}/user")).await.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(upstream.take()[0].target, "/v3/user");
+    let moved = get(format!("{base}/moved")).await.expect("an answer");
+    assert_eq!(moved.headers()["location"], "/user?a=b", "it leads to the upstream as it stands here");
+    let named = get(format!("{base}/proxy/api/moved")).await.expect("an answer");
+    assert_eq!(named.headers()["location"], "/proxy/api/user?a=b");
+    assert_eq!(
+        get(format!("{base}/livez")).await.expect("an answer").text().await.expect("text"),
+        "fine",
+        "a path of theirs"
+    );
+    for path in ["/proxy/api/user", "/__magictoken"] {
+        assert_eq!(get(format!("{api}{path}")).await.expect("an answer").status(), StatusCode::NOT_FOUND, "{path}");
+    }
+    upstream.take();
+    let slow = {
+        let request = client.get(format!("{base}/slow")).header("authorization", &token);
+        tokio::spawn(async move { request.send().await.expect("answered").text().await })
+    };
+    until(async || !upstream.take().is_empty()).await;
+    stop.cancel();
+    until(async || get(format!("{api}/livez")).await.is_err()).await;
+    upstream.gate.notify_one();
+    assert_eq!(slow.await.expect("not cut off").expect("whole"), "fine");
+    server.await.expect("ended by itself");
+    assert!(get(format!("{base}/user")).await.is_err(), "nobody listens any more");
 }
 
 #[tokio::test]

@@ -131,6 +131,19 @@ async fn introspection_tells_a_client_and_nobody_else() {
     }
     assert_eq!(ask(&client, "tokens=x".into()).await.status(), StatusCode::BAD_REQUEST);
 
+    // A client may show itself in the form, by its token's id, and in one way only.
+    let secret = client.trim_start_matches("Bearer ");
+    let own = json_of(call(&door, Method::GET, "/api/v1/self", &client, None).await, 200).await;
+    let id = own["token"]["id"].as_str().expect("an id").to_owned();
+    let by_form = |id: &str, secret: &str| format!("token={good}&client_id={id}&client_secret={secret}");
+    assert_eq!(json_of(ask("", by_form(&id, secret)).await, 200).await["active"], true);
+    for (id, secret) in [(id.as_str(), "nonsense"), ("", secret), ("somebody", secret), (&id, good)] {
+        let refused = ask("", by_form(id, secret)).await;
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{id}");
+        assert_eq!(refused.text().await.expect("text"), r#"{"error":"invalid_client"}"#, "{id}");
+    }
+    assert_eq!(ask(&client, by_form(&id, secret)).await.status(), StatusCode::BAD_REQUEST);
+
     let revoke = async |form: String| door.form("/oauth/revoke", "", form).await.status();
     assert_eq!(revoke(format!("token={}", token(1))).await, StatusCode::OK, "unknown looks like revoked");
     assert_eq!(revoke(format!("token={good}")).await, StatusCode::OK);
@@ -154,8 +167,12 @@ async fn a_holders_report_opens_incidents_and_tells_nothing() {
     }
     assert!(answers.iter().all(String::is_empty), "no oracle");
     let incidents = door.incidents().await;
-    assert_eq!(incidents.len(), 2);
+    assert_eq!(incidents.len(), 1, "made-up tokens leave nothing behind");
     assert!(incidents.iter().all(|incident| incident.origin == "holder"));
+    let many: Vec<String> = (100..1_000).map(token).collect();
+    let body = json!(many.iter().chain([&live]).collect::<Vec<_>>());
+    assert_eq!(report(body).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(door.incidents().await.len(), 1, "however many are sent");
     assert_eq!(report(json!([])).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(report(json!(vec!["x"; 1_001])).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
 }
@@ -258,6 +275,79 @@ async fn the_keys_of_rushomon_work_under_their_own_names() {
         json_of(call(&door, Method::GET, "/api/admin/api-keys?search=laptop&status=revoked", &admin, None).await, 200)
             .await;
     assert_eq!(all["keys"][0]["id"], id, "an operator still sees it");
+}
+
+#[tokio::test]
+async fn a_macaroon_is_judged_for_what_a_resource_server_says_it_is_shown_for() {
+    let door = Door::open().await;
+    let admin = bearer(&door, "operator:admin").await;
+    let client = bearer(&door, "introspect").await;
+    let (engine, other) = ("7c9e6679-7425-40de-944b-e07fc1f90ae7", "7c9e6679-7425-40de-944b-e07fc1f90ae8");
+    let wanted = json!({
+        "name": "ci", "kind": "macaroon", "owner": { "email": "ada@example.org" },
+        "projects": ["My.Engine"], "project_ids": [engine],
+    });
+    let (_, shown) = made(&door, &admin, wanted).await;
+    let token = shown.trim_start_matches("Bearer ");
+    let active = async |context: String| {
+        let told = json_of(door.form("/oauth/introspect", &client, format!("token={token}{context}")).await, 200).await;
+        told["active"].as_bool().expect("a word")
+    };
+    assert!(!active(String::new()).await, "nobody said for which project");
+    assert!(active(format!("&project=my_engine&project_id={engine}")).await);
+    assert!(!active("&project=my-engine".into()).await, "a project of that name, and nobody knows which");
+    assert!(!active(format!("&project=my-engine&project_id={other}")).await, "another one under the old name");
+    assert!(!active(format!("&project=other&project_id={engine}")).await);
+    for bad in [format!("&project_id={engine}"), "&address=here".into()] {
+        let asked = door.form("/oauth/introspect", &client, format!("token={token}{bad}")).await;
+        assert_eq!(asked.status(), StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_several_organisations_says_for_which_one_it_is_shown() {
+    let door = Door::open().await;
+    let admin = bearer(&door, "operator:admin").await;
+    let wanted = json!({
+        "name": "maker", "owner": { "email": "bob@example.org" }, "scopes": ["tokens:write"],
+        "organisations": ["red", "blue"],
+    });
+    let (_, shown) = made(&door, &admin, wanted).await;
+    let list = async |organisation: Option<&'static str>| {
+        let mut headers = HeaderMap::from_iter([(
+            HeaderName::from_static("authorization"),
+            HeaderValue::from_str(&shown).expect("a value"),
+        )]);
+        headers.extend(organisation.map(|name| (HeaderName::from_static("x-org-id"), HeaderValue::from_static(name))));
+        door.request(Method::GET, "/api/settings/api-keys", headers).await.status().as_u16()
+    };
+    assert_eq!((list(None).await, list(Some("red")).await, list(Some("green")).await), (401, 200, 403));
+}
+
+#[tokio::test]
+async fn who_leaves_an_organisation_or_is_set_aside_takes_the_tokens_along() {
+    let door = Door::open().await;
+    let admin = bearer(&door, "operator:admin").await;
+    let make = async |name: &str, organisations: &[&str]| {
+        let owner = json!({ "email": "bob@example.org" });
+        made(&door, &admin, json!({ "name": name, "owner": owner, "organisations": organisations })).await.1
+    };
+    let (both, one, none) =
+        (make("both", &["red", "blue"]).await, make("one", &["red"]).await, make("none", &[]).await);
+    let post = async |path: &str, body: Value| call(&door, Method::POST, path, &admin, Some(body)).await;
+    let opens = async |shown: &str| call(&door, Method::GET, "/api/v1/self", shown, None).await.status().is_success();
+    let leaving = json!({ "owner": "bob@example.org", "organisation": "red" });
+    let left = json_of(post("/api/v1/owners/leave", leaving.clone()).await, 200).await;
+    assert_eq!(left, json!({ "narrowed": 1, "revoked": 1 }));
+    assert_eq!(json_of(post("/api/v1/owners/leave", leaving).await, 200).await, json!({ "narrowed": 0, "revoked": 0 }));
+    assert_eq!([opens(&both).await, opens(&one).await, opens(&none).await], [true, false, true]);
+    let whom = json!({ "owner": "bob@example.org" });
+    for (path, open) in [("suspend", false), ("resume", true)] {
+        assert_eq!(post(&format!("/api/v1/owners/{path}"), whom.clone()).await.status(), StatusCode::NO_CONTENT);
+        assert_eq!([opens(&both).await, opens(&none).await], [open, open], "{path}");
+    }
+    let nobody = post("/api/v1/owners/suspend", json!({ "owner": "nobody@example.org" })).await;
+    assert_eq!(nobody.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -98,12 +98,21 @@ async fn made(door: &Door, name: &str, wanted: Value) -> String {
 
 #[tokio::test]
 async fn twine_uploads_with_a_token_that_is_good_for_the_project_and_says_why_not_otherwise() {
-    let door = Door::open_with(|plan| plan.settings.upload_sink = true).await;
+    let id = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+    let door = Door::open_with(|plan| {
+        plan.settings.upload_sink = true;
+        plan.settings.upload_projects.insert("sample-project".into(), id.into());
+    })
+    .await;
     let package =
         async |name: &str| stdout(&run(&["-c", PACKAGE, door.folder.path().to_str().expect("text"), name], "").await);
     let (sample, other) = (package("sample-project").await, package("other").await);
     let full = made(&door, "full", json!({ "kind": "macaroon" })).await;
     let scoped = made(&door, "scoped", json!({ "kind": "macaroon", "projects": ["Sample.Project"] })).await;
+    let both = json!({ "kind": "macaroon", "projects": ["sample-project"], "project_ids": [id] });
+    let with_id = made(&door, "with its id", both).await;
+    let gone = json!({ "kind": "macaroon", "projects": ["sample-project"], "project_ids": [id.replace('7', "8")] });
+    let registered_again = made(&door, "of the project before", gone).await;
     let narrowed = stdout(&run(&["-c", RESTRICT, "sample-project"], &full).await);
     assert_ne!(narrowed, "");
     let (pat, mute) = (
@@ -116,6 +125,8 @@ async fn twine_uploads_with_a_token_that_is_good_for_the_project_and_says_why_no
         ("full", &full, &other, None),
         ("scoped", &scoped, &sample, None),
         ("scoped", &scoped, &other, Some(wrong)),
+        ("with its id", &with_id, &sample, None),
+        ("of the project before", &registered_again, &sample, Some("not valid for project: 'sample-project'")),
         ("narrowed", &narrowed, &sample, None),
         ("narrowed", &narrowed, &other, Some(wrong)),
         ("a personal token", &pat, &sample, None),

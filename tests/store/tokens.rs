@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use sha2::Digest as _;
 use stanch::clock::Timestamp;
 use stanch::id::{IncidentId, OwnerId, TokenId};
 use stanch::incident::{EmailAddress, Verdict};
+use stanch::mint;
 use stanch::store::{
     AuditFilter, Branch, Changing, Error, Insertion, Narrowing, NewOwnToken, NewOwner, OwnTokenFilter, OwnTokenKind,
     OwnTokenState, OwnTokenStatus, PageRequest, Revoking, Rotation, Store, TokenOccasion, Use,
@@ -55,6 +57,29 @@ on_both_databases! {
         assert_eq!(first, again);
         insert(&store, minted(first, "ci", 1, db.clock.now())).await.expect("stored");
         assert_eq!(all(&store).await.expect("read")[0].owner_name, "Ada L.");
+    }
+
+    async fn no_check_waits_for_the_writing_of_uses(db) {
+        let store = db.open().await;
+        let owner = store.ensure_owner(ada()).await.expect("stored");
+        let secret = Secret::new(b"any text of thirty-two characters".to_vec());
+        let sha256 = sha2::Sha256::digest(secret.expose()).into();
+        let id = TokenId::generate(db.clock.now());
+        let token = NewOwnToken::new(id, OwnTokenKind::Key, owner, "ci".into(), sha256);
+        assert!(insert(&store, token).await.expect("stored"));
+        let settings = mint::Settings { cache_for: Duration::ZERO, ..mint::Settings::default() };
+        let door = mint::Authenticator::new(store.clone(), settings, db.clock.clone());
+        let (held, request) = (db.hold_tokens().await, mint::Request::default());
+        for _ in 0..100 {
+            // Each reads the record, and the first use is to be written at once.
+            let checked = door.authenticate(&secret, &request);
+            tokio::time::timeout(Duration::from_millis(500), checked).await.expect("at once").expect("accepted");
+        }
+        let uses = async || store.own_token(id).await.expect("read").expect("stored").uses;
+        assert_eq!(uses().await, 0, "they cannot be written");
+        held.give_back().await;
+        door.close().await;
+        assert_eq!(uses().await, 100, "none is lost");
     }
 
     async fn a_token_is_found_by_its_hash_and_dies_once(db) {
@@ -238,7 +263,7 @@ on_both_databases! {
             assert_eq!(state().await, expected);
         }
         for (suspended, expected) in [(true, OwnTokenState::Suspended), (false, OwnTokenState::Active)] {
-            store.suspend_owner(owner, suspended).await.expect("changed");
+            store.suspend_owner(owner, suspended, by()).await.expect("changed");
             assert_eq!(state().await, expected, "with all its tokens");
         }
         store.revoke_own_token(id, revoking("over")).await.expect("killed");

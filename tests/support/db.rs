@@ -19,6 +19,21 @@ enum Kind {
     Sqlite(tempfile::TempDir),
 }
 
+/// A transaction in whose way every write to the tokens is.
+pub enum HeldTokens {
+    Postgres(sqlx::PgConnection),
+    Sqlite(sqlx::SqliteConnection),
+}
+
+impl HeldTokens {
+    pub async fn give_back(self) {
+        match self {
+            Self::Postgres(connection) => connection.close().await.expect("closed"),
+            Self::Sqlite(connection) => connection.close().await.expect("closed"),
+        }
+    }
+}
+
 /// Long enough for no test to reach it unless it moves the clock.
 pub const KEEP_REPORTS_FOR: Duration = Duration::from_hours(29 * 24);
 
@@ -90,6 +105,24 @@ impl TestDb {
                 "DROP TRIGGER IF EXISTS blocks_are_never_changed",
                 "DROP TRIGGER IF EXISTS blocks_are_never_deleted",
             ],
+        }
+    }
+
+    /// Takes the lock that every write to the tokens needs, until it is dropped.
+    pub async fn hold_tokens(&self) -> HeldTokens {
+        match &self.kind {
+            Kind::Postgres { .. } => {
+                let mut connection = sqlx::PgConnection::connect(&self.url()).await.expect("the server answers");
+                for statement in ["BEGIN", "LOCK TABLE tokens IN EXCLUSIVE MODE"] {
+                    sqlx::query(statement).execute(&mut connection).await.expect("the lock");
+                }
+                HeldTokens::Postgres(connection)
+            }
+            Kind::Sqlite(_) => {
+                let mut connection = sqlx::SqliteConnection::connect(&self.url()).await.expect("the same file");
+                sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.expect("the lock");
+                HeldTokens::Sqlite(connection)
+            }
         }
     }
 

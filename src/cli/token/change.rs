@@ -11,18 +11,34 @@ use super::until::Until;
 use crate::cli::failure::Usage;
 use crate::cli::{Context, HintExt as _, out};
 use crate::id::TokenId;
+use crate::incident::EmailAddress;
 use crate::mint::{Mint, Refused};
-use crate::store::{Insertion, NewOwnToken, OwnTokenKind, Store};
+use crate::store::{Changing, Insertion, NewOwnToken, OwnTokenKind, Store};
 
 #[derive(Args)]
 pub struct Suspend {
     /// The tokens' ids, as `stanch token list` shows them
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required_unless_present = "owner", value_name = "ID")]
     ids: Vec<TokenId>,
+    /// Instead: this owner, with every token they have or get
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "ids")]
+    owner: Option<String>,
 }
 
 impl Suspend {
-    pub async fn run(self, mint: &Mint, suspended: bool) -> anyhow::Result<ExitCode> {
+    pub async fn run(self, store: &Store, mint: &Mint, suspended: bool) -> anyhow::Result<ExitCode> {
+        if let Some(address) = &self.owner {
+            let email = EmailAddress::parse(address).map_err(|_| Usage(format!("`{address}` is not an address")))?;
+            let unknown = || anyhow!("nobody with the address {address} has tokens here");
+            let owner_id = store
+                .owner_by_email(&email)
+                .await?
+                .ok_or_else(unknown)
+                .hint("`stanch token list` shows whose tokens there are")?;
+            store.suspend_owner(owner_id, suspended, Changing { by: operator().text() }).await?;
+            out::talk(format!("{} every token of {address}", if suspended { "suspended" } else { "resumed" }));
+            return Ok(ExitCode::SUCCESS);
+        }
         let mut code = ExitCode::SUCCESS;
         for id in self.ids {
             match mint.suspend(id, suspended, &operator()).await {

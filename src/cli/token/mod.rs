@@ -46,7 +46,7 @@ pub enum Command {
     List(Box<list::List>),
     /// Put a new token in the place of one, which lives on for a while
     Rotate(rotate::Rotate),
-    /// Set a token aside; `resume` takes it back
+    /// Set a token, or an owner with all tokens, aside; `resume` takes it back
     Suspend(change::Suspend),
     /// Take a suspended token back
     Resume(change::Suspend),
@@ -81,8 +81,8 @@ impl Command {
             Self::Check(command) => command.run(context, config, store).await,
             Self::List(command) => command.run(context, store).await,
             Self::Rotate(command) => command.run(context, &mint).await,
-            Self::Suspend(command) => command.run(&mint, true).await,
-            Self::Resume(command) => command.run(&mint, false).await,
+            Self::Suspend(command) => command.run(store, &mint, true).await,
+            Self::Resume(command) => command.run(store, &mint, false).await,
             Self::Revoke(command) => command.run(config, store, &mint).await,
             // Done before the database was opened.
             Self::Restrict(_) | Self::Inspect(_) => Ok(ExitCode::SUCCESS),

@@ -108,6 +108,7 @@ impl Builtin {
             macaroon_prefix: self.macaroon_prefix().to_owned(),
             location: self.location().to_owned(),
             cache_for: self.cache.0,
+            has_foreign: !self.foreign_shapes.is_empty(),
             limits: Limits {
                 default_life: self.default_life.map(|span| span.0),
                 default_magic_life: self.default_magic_life.0,

@@ -5,6 +5,8 @@
 //! (RFC 6749 section 2.3.1), and `X-API-Key: …`. Two different credentials in one request are refused: whichever we
 //! took, the other side might have meant the other one.
 
+use std::collections::HashMap;
+
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::Engine as _;
 use base64::alphabet;
@@ -19,6 +21,8 @@ pub enum Scheme {
     ApiKey,
     Basic,
     Bearer,
+    /// `client_id` and `client_secret` in a form (RFC 6749 section 2.3.1).
+    Form,
     /// `Authorization: token …`.
     Token,
 }
@@ -78,6 +82,17 @@ pub fn shown_or_bare(headers: &HeaderMap) -> Result<Option<Shown>, Unclear> {
         return Err(Unclear);
     }
     Ok(Some(Shown { scheme: Scheme::Token, user: None, secret: Secret::new(first.to_vec()) }))
+}
+
+/// The client's id and secret in a form's text, if it has them: `client_secret_post` of RFC 6749 section 2.3.1.
+pub fn of_client(form: &[u8]) -> Option<Shown> {
+    let uri = Zeroizing::new(format!("/?{}", str::from_utf8(form).ok()?));
+    let uri = axum::http::Uri::try_from(uri.as_str()).ok()?;
+    let fields: axum::extract::Query<HashMap<String, String>> = axum::extract::Query::try_from_uri(&uri).ok()?;
+    let axum::extract::Query(mut fields) = fields;
+    let secret = Secret::new(fields.remove("client_secret")?.into_bytes());
+    let user = Some(fields.remove("client_id").unwrap_or_default());
+    (!secret.is_empty()).then_some(Shown { scheme: Scheme::Form, user, secret })
 }
 
 struct Read {

@@ -11,8 +11,8 @@ use axum::response::Response;
 use tracing::warn;
 
 use super::{
-    Authentication, By, Caller, Client, Manager, Operator, Refused, Scheme, Seen, Shown, Status, client, session,
-    shown, shown_or_bare,
+    Authentication, By, Caller, Client, Manager, Operator, Refused, Scheme, Seen, Shown, Status, client, of_client,
+    session, shown, shown_or_bare,
 };
 use crate::http::App;
 use crate::http::route::{Access, scope};
@@ -89,7 +89,17 @@ impl Guard {
         kinds: &[OwnTokenKind],
         scope: Option<&'static str>,
     ) -> Result<(), Refused> {
-        let Some(shown) = self.credential(request)? else {
+        let mut shown = self.credential(request)?;
+        if self.access == Access::Client
+            && let Some(in_form) = of_client(&form_of(request).await?)
+        {
+            // A client that shows itself in two ways may mean either (RFC 6749 section 2.3).
+            if shown.is_some() {
+                return Err(Refused::Unclear);
+            }
+            shown = Some(in_form);
+        }
+        let Some(shown) = shown else {
             return if self.is_open(request)? { Ok(()) } else { Err(Refused::Missing) };
         };
         let scheme = shown.scheme;
@@ -195,7 +205,7 @@ impl Guard {
 
     async fn look_up(&self, asked: Asked, shown: &Shown, seen: &mut Seen) -> Result<Authenticated, Refused> {
         let scheme = shown.scheme;
-        let Asked { method, path, client } = asked;
+        let Asked { method, path, client, organisation } = asked;
         // Another user than `__token__` is a password of somebody; only a client's id may stand there.
         if shown.user.is_some() && self.access != Access::Client {
             return Err(Refused::Invalid(Scheme::Basic));
@@ -204,6 +214,7 @@ impl Guard {
             method: Some(method.as_str()),
             path: Some(&path),
             address: Some(client.address),
+            organisation: organisation.as_deref(),
             ..mint::Request::default()
         };
         let found = check(&self.app, client, &shown.secret, &asked).await;
@@ -229,14 +240,21 @@ struct Asked {
     method: Method,
     path: String,
     client: Client,
+    /// For whom, if the caller says so: a token of several organisations is asked for one of them.
+    organisation: Option<String>,
 }
 
 impl Asked {
     fn of(app: &App, request: &Request) -> Self {
         let client = Client::of(app, request.extensions(), request.headers());
-        Self { method: request.method().clone(), path: request.uri().path().to_owned(), client }
+        let organisation =
+            request.headers().get(ORGANISATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Self { method: request.method().clone(), path: request.uri().path().to_owned(), client, organisation }
     }
 }
+
+/// The header that names the organisation a request is for, as rushomon's clients send it.
+pub const ORGANISATION: &str = "x-org-id";
 
 /// The kinds that people and services show to us directly. What is made to be handed on opens nothing of ours.
 const DIRECT: &[OwnTokenKind] = &[OwnTokenKind::Key, OwnTokenKind::Pat];

@@ -18,8 +18,8 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, StatusCode};
 
-pub use credential::{Scheme, Shown, Unclear, shown, shown_or_bare};
-pub(super) use guard::{Guard, NotKnown, check, pass};
+pub use credential::{Scheme, Shown, Unclear, of_client, shown, shown_or_bare};
+pub(super) use guard::{Guard, NotKnown, ORGANISATION, check, pass};
 pub use refused::Refused;
 
 use super::{App, Peer, Problem};

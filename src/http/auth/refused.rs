@@ -65,12 +65,12 @@ impl Refused {
                 let body = json!({ "detail": "Missing API key. Provide X-API-Key header." });
                 challenged((StatusCode::UNAUTHORIZED, Json(body)).into_response(), "ApiKey")
             }
-            // RFC 6749 section 5.2: a client that authenticated by Basic is challenged with it.
-            Self::Invalid(Scheme::Basic) if access == Access::Client => challenged(
+            // RFC 6749 section 5.2: a client is challenged with the way in which it can do better.
+            Self::Invalid(Scheme::Basic | Scheme::Form) if access == Access::Client => challenged(
                 (StatusCode::UNAUTHORIZED, Json(json!({ "error": "invalid_client" }))).into_response(),
                 "Basic realm=\"stanch\"",
             ),
-            Self::Invalid(Scheme::Basic | Scheme::Bearer | Scheme::Token) => {
+            Self::Invalid(Scheme::Basic | Scheme::Bearer | Scheme::Form | Scheme::Token) => {
                 let refused = problem(StatusCode::UNAUTHORIZED, "the token is not accepted").into_response();
                 challenged(refused, "Bearer error=\"invalid_token\"")
             }

@@ -8,6 +8,7 @@ mod change;
 mod create;
 mod list;
 mod own;
+mod owners;
 mod rushomon;
 mod view;
 
@@ -28,6 +29,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(list::routes());
     routes.extend(change::routes());
     routes.extend(own::routes());
+    routes.extend(owners::routes());
     routes.extend(rushomon::routes());
     routes
 }

@@ -2,11 +2,14 @@
 //!
 //! Its names (`raw_token`, `expires_in_days`, `org_ids`) and its unix seconds; its defects are not taken over: bounds hold,
 //! names are unique, and a key that was revoked for a leak cannot be brought back.
+//!
+//! A key of several organisations says in `X-Org-Id` for which one it is shown.
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,14 +18,14 @@ use super::create::end_by_default;
 use super::list::id_of;
 use super::{problem_of, secret_answer};
 use crate::clock::Timestamp;
-use crate::http::auth::{Manager, Operator};
+use crate::http::auth::{Manager, ORGANISATION, Operator};
 use crate::http::input::{Json, Query};
 use crate::http::{Access, App, Problem, Route};
 use crate::mint::{By, Expires, Order, Refused};
 use crate::operator::Role;
 use crate::store::{Narrowing, OwnToken, OwnTokenFilter, OwnTokenKind};
 
-pub fn routes() -> [Route; 7] {
+pub fn routes() -> [Route; 8] {
     const ADMIN: Access = Access::Operator(Role::Admin);
     let key = || {
         json!({ "type": "object", "properties": {
@@ -61,6 +64,13 @@ pub fn routes() -> [Route; 7] {
             .gives(200, "A page of keys", json!({ "type": "object" })),
         Route::delete("/api/admin/api-keys/{id}", ADMIN, "Revokes anybody's API key", revoke_any)
             .answers(204, "It is dead, now or before"),
+        Route::post(
+            "/api/admin/api-keys/{id}/delete",
+            ADMIN,
+            "Revokes anybody's API key, as rushomon deletes one",
+            revoke_any,
+        )
+        .answers(204, "It is dead, now or before"),
         Route::post("/api/admin/api-keys/{id}/reactivate", ADMIN, "Takes a key back that was set aside", reactivate)
             .answers(204, "It is accepted again")
             .answers(409, "It is revoked, which is final"),
@@ -88,7 +98,31 @@ struct Asked {
     status: Option<String>,
 }
 
-async fn create(State(app): State<App>, manager: Manager, Json(wanted): Json<Wanted>) -> Result<Response, Problem> {
+/// For which organisation a key is shown. That it is one of the key's own, the guard has seen.
+struct ForOne;
+
+impl FromRequestParts<App> for ForOne {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let several = match parts.extensions.get::<Manager>() {
+            Some(Manager { by: By::Token(token), .. }) => token.token().organisations.len() > 1,
+            _ => false,
+        };
+        if several && !parts.headers.contains_key(ORGANISATION) {
+            let detail = "the key is for several organisations: say which one in `X-Org-Id`";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED).detail(detail));
+        }
+        Ok(Self)
+    }
+}
+
+async fn create(
+    State(app): State<App>,
+    manager: Manager,
+    _: ForOne,
+    Json(wanted): Json<Wanted>,
+) -> Result<Response, Problem> {
     app.limits.creation(&manager)?;
     let owner_id = manager.owner_id.ok_or(bad("a key is made for oneself: show a token of its owner"))?;
     let expires = match wanted.expires_in_days {
@@ -99,18 +133,20 @@ async fn create(State(app): State<App>, manager: Manager, Json(wanted): Json<Wan
         }
         Some(_) => return Err(bad("`expires_in_days` is 1 or more")),
     };
-    let order = Order {
-        organisations: wanted.org_ids,
-        expires,
-        ..Order::new(OwnTokenKind::Pat, owner_id, wanted.name.trim().to_owned())
+    // Nothing said: all that the key which makes it has.
+    let organisations = match &manager.by {
+        By::Token(token) if wanted.org_ids.is_empty() => token.token().organisations.clone(),
+        _ => wanted.org_ids,
     };
+    let order =
+        Order { organisations, expires, ..Order::new(OwnTokenKind::Pat, owner_id, wanted.name.trim().to_owned()) };
     let issued = app.mint.create(order, &manager.by).await.map_err(problem_of)?;
     let mut body = view(&issued.token);
     body["raw_token"] = issued.text().as_str().into();
     Ok(secret_answer(StatusCode::OK, &body))
 }
 
-async fn list(State(app): State<App>, manager: Manager) -> Result<axum::Json<Value>, Problem> {
+async fn list(State(app): State<App>, manager: Manager, _: ForOne) -> Result<axum::Json<Value>, Problem> {
     let filter = OwnTokenFilter { owner_id: manager.owner_id, limit: 1_000, ..OwnTokenFilter::default() };
     let keys = app.store.own_tokens(&filter).await.map_err(|error| problem_of(error.into()))?;
     // One that its owner deleted is gone from the owner's list; operators still see it.
@@ -118,7 +154,12 @@ async fn list(State(app): State<App>, manager: Manager) -> Result<axum::Json<Val
     Ok(axum::Json(keys.into()))
 }
 
-async fn revoke(State(app): State<App>, manager: Manager, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn revoke(
+    State(app): State<App>,
+    manager: Manager,
+    _: ForOne,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     let revoked = match id.parse() {
         Ok(id) => app.mint.revoke(id, "deleted by its owner", &manager.by).await,
         Err(_) => Err(Refused::NotFound),
@@ -132,6 +173,7 @@ async fn revoke(State(app): State<App>, manager: Manager, Path(id): Path<String>
 async fn set_orgs(
     State(app): State<App>,
     manager: Manager,
+    _: ForOne,
     Path(id): Path<String>,
     Json(orgs): Json<Orgs>,
 ) -> Result<axum::Json<Value>, Problem> {

@@ -178,11 +178,15 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such owner.
-    pub async fn suspend_owner(&self, id: OwnerId, suspended: bool) -> Result<(), Error> {
-        self.change_tokens((id, suspended, self.clock.now()), |session, (id, suspended, now)| {
+    pub async fn suspend_owner(&self, id: OwnerId, suspended: bool, changing: Changing) -> Result<(), Error> {
+        self.change_tokens((id, suspended, changing, self.clock.now()), |session, (id, suspended, changing, now)| {
             Box::pin(async move {
                 let changed = session.run(&SUSPEND_OWNER, binds![*id, suspended.then_some(*now)]).await?;
-                if changed == 1 { Ok(()) } else { Err(Error::NotFound { what: "owner" }) }
+                if changed != 1 {
+                    return Err(Error::NotFound { what: "owner" });
+                }
+                let kind = if *suspended { EventKind::OwnerSuspended } else { EventKind::OwnerResumed };
+                trail::tell_of_owner(session, &changing.by, kind, *id, *now).await
             })
         })
         .await

@@ -7,8 +7,20 @@ use serde_json::{Value as Json, json};
 use super::super::sql::Session;
 use super::super::{Error, audit};
 use crate::clock::Timestamp;
-use crate::id::TokenId;
+use crate::id::{OwnerId, TokenId};
 use crate::incident::{Actor, Event, EventKind};
+
+/// Tells that `by` did something to an owner.
+pub(super) async fn tell_of_owner(
+    session: &mut Session,
+    by: &str,
+    kind: EventKind,
+    owner_id: OwnerId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let detail = json!({ "owner": owner_id });
+    audit::insert(session, &[Event::new(now, Actor::Named(by.to_owned()), kind, None).with(detail)]).await
+}
 
 /// Tells that `by` did something to a token; `facts` are an object of ours.
 pub(super) async fn tell(

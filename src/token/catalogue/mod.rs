@@ -162,6 +162,11 @@ impl Kind {
         }
     }
 
+    /// Whether both have the same shape, so that nobody could tell one's tokens from the other's.
+    pub fn has_shape_of(&self, other: &Self) -> bool {
+        !self.parts().is_empty() && self.parts() == other.parts()
+    }
+
     /// How its macaroons are named, if its tokens are macaroons.
     pub fn macaroon(&self) -> Option<Identifier> {
         match self.check {

@@ -72,6 +72,22 @@ pub enum Unwritable {
 }
 
 impl Caveat {
+    /// What it is about, in a word for metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Audience(_) => "audience",
+            Self::Expiration { .. } => "expiration",
+            Self::Networks(_) => "networks",
+            Self::Once(_) => "once",
+            Self::Owner => "owner",
+            Self::ProjectIds(_) => "project_ids",
+            Self::ProjectNames(_) => "project_names",
+            Self::Publisher(_) => "publisher",
+            Self::RequestUser(_) => "request_user",
+            Self::Routes(_) => "routes",
+        }
+    }
+
     /// The caveat's text, compact as PyPI writes it.
     ///
     /// # Errors

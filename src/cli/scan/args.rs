@@ -22,11 +22,14 @@ use crate::scan::report::Format;
 use crate::scan::{ArchiveLimits, Baseline, History, IgnoreFile, Ignored, Inline, Plan, Unreachable};
 use crate::token::{Confidence, catalogue};
 
+// Each paragraph is a line, which the terminal breaks where it ends.
 pub const AFTER_HELP: &str = "\
-Exit codes: 0 clean and complete, 1 tokens found, 2 wrong usage, 3 nothing found but something was not read,
+Exit codes: 0 clean and complete, 1 tokens found, 2 wrong usage, 3 nothing found but something was not read, \
 4 an issuer or a receiver that was to be asked or told did not answer.
-Comments that suppress a finding on their line: stanch:ignore, gitleaks:allow, betterleaks:allow, trufflehog:ignore,
+
+Comments that suppress a finding on their line: stanch:ignore, gitleaks:allow, betterleaks:allow, trufflehog:ignore, \
 kingfisher:ignore, pragma: allowlist secret. On the next line: stanch:ignore-next-line.
+
 Files: .stanchignore and .gitleaksignore in the working folder hold finding ids, or patterns as in .gitignore.";
 
 /// Where the report goes if no file is named.

@@ -42,7 +42,7 @@ pub struct Choose {
         help_heading = "What is read"
     )]
     fetch_missing: Option<String>,
-    /// Whether the content of LFS files is read where the repository has it, also fetched, or their pointers are enough
+    /// What is read of files that LFS keeps
     #[arg(long, value_enum, default_value_t = LfsFiles::Content, value_name = "HOW", help_heading = "What is read")]
     lfs: LfsFiles,
     /// Whether a submodule that is not checked out makes the scan incomplete; one that is checked out is always read
@@ -64,9 +64,11 @@ pub struct Choose {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LfsFiles {
+    /// The content that the repository has; what it lacks is a gap
     Content,
-    /// What the repository lacks comes from its remote, by git-lfs, into a temporary folder
+    /// The content; what the repository lacks comes from its remote, by git-lfs, into a temporary folder
     Fetch,
+    /// Their pointers, which are enough
     #[value(alias = "no")]
     Pointers,
 }

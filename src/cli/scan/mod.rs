@@ -35,7 +35,7 @@ use zeroize::Zeroizing;
 #[cfg(feature = "server")]
 use super::Context;
 use super::{HintExt as _, out};
-use crate::scan::report::{self, Colour, Detail, Format};
+use crate::scan::report::{self, Colour, Detail, Format, Look};
 use crate::scan::{Baseline, Outcome, Plan, Secrets, State, Target};
 pub use args::ScanArgs;
 use args::{Fail, Stdout, Tint};
@@ -179,13 +179,16 @@ impl Writing<'_> {
             Tint::Auto if self.output.is_none() && io::stdout().is_terminal() => Colour::On,
             Tint::Auto | Tint::Never => Colour::Off,
         };
+        let is_read_here = self.output.is_none() && io::stdout().is_terminal();
+        let width = terminal_size::terminal_size().filter(|_| is_read_here).map(|(width, _)| usize::from(width.0));
+        let look = Look { detail, colour, width };
         if let Some(path) = self.output {
             let mut file = BufWriter::new(create(path, self.access)?);
-            report::write(outcome, self.format, detail, colour, &mut file)?;
+            report::write(outcome, self.format, look, &mut file)?;
             return file.flush();
         }
         let mut stdout = BufWriter::new(io::stdout().lock());
-        report::write(outcome, self.format, detail, colour, &mut stdout)?;
+        report::write(outcome, self.format, look, &mut stdout)?;
         stdout.flush()
     }
 }

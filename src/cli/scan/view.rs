@@ -17,8 +17,9 @@ use crate::clock::Clock;
 use crate::scan::{BadReport, TextScanner, View as Reports};
 
 pub const AFTER_HELP: &str = "\
-Reads what `stanch scan` writes as json, jsonl or sarif, and the JSON of gitleaks, betterleaks, trufflehog and
-kingfisher, and SARIF. Tokens that those show in clear are masked here, and get our kinds, checksums and ids.
+Reads what `stanch scan` writes as json, jsonl or sarif, the JSON of gitleaks, betterleaks, trufflehog and kingfisher, \
+and SARIF. Tokens that those show in clear are masked here, and get our kinds, checksums and ids.
+
 Exit codes: 0 shown, 2 not a report.";
 
 #[derive(Args, Debug)]

@@ -3,64 +3,41 @@
 use std::io::{self, Write};
 
 use super::super::coverage::Gaps;
-use super::super::facts::Checksum;
 use super::super::finding::Finding;
 use super::super::run::Outcome;
-use super::{Colour, Detail, confidence, count, place, said, severity, spot};
+use super::{
+    Colour, Detail, Look, by_file, confidence, count, grade, place, said, seen_in, severity, size, spot, tokens,
+};
 use crate::redact::inert;
 use crate::token::catalogue::Severity;
 
-pub fn write(outcome: &Outcome, detail: Detail, colour: Colour, out: &mut dyn Write) -> io::Result<()> {
-    let ink = Ink(colour);
-    let mut file = String::new();
+pub fn write(outcome: &Outcome, look: Look, out: &mut dyn Write) -> io::Result<()> {
+    let ink = Ink(look.colour);
     let width = outcome.findings.iter().map(|finding| finding.name.chars().count()).max().unwrap_or(0);
-    for finding in &outcome.findings {
-        let here = place(finding);
-        if here != file {
-            if !file.is_empty() {
-                writeln!(out)?;
-            }
-            writeln!(out, "{}", ink.bold(&here))?;
-            file = here;
+    for (nth, file) in by_file(outcome).into_iter().enumerate() {
+        if nth > 0 {
+            writeln!(out)?;
         }
-        line(finding, width, ink, out)?;
-        if detail == Detail::Full {
-            details(finding, ink, out)?;
+        writeln!(out, "{}", ink.bold(&place(file[0])))?;
+        for finding in file {
+            line(finding, width, look, out)?;
+            if look.detail == Detail::Full {
+                details(finding, ink, out)?;
+            }
         }
     }
     if !outcome.findings.is_empty() {
         writeln!(out)?;
     }
-    summary(outcome, detail, ink, out)
+    summary(outcome, look.detail, ink, out)
 }
 
-fn line(finding: &Finding, width: usize, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
+/// Behind what the lines of a finding begin that do not fit beside it.
+const INDENT: &str = "            ";
+
+fn line(finding: &Finding, width: usize, look: Look, out: &mut dyn Write) -> io::Result<()> {
+    let ink = Ink(look.colour);
     let at = spot(finding);
-    let grade = match finding.checksum {
-        Checksum::Good => "checksum good",
-        Checksum::Bad => "checksum bad",
-        Checksum::None => "shape only",
-    };
-    let mut notes: Vec<_> = said(finding).into_iter().collect();
-    notes.push(grade.to_owned());
-    if !finding.encodings.is_empty() {
-        let names: Vec<_> = finding.encodings.iter().map(|encoding| encoding.name()).collect();
-        notes.push(format!("in {}", names.join(", ")));
-    }
-    let telling = ["account", "type", "expires", "location", "issuer", "owner", "user", "organization", "attenuated"];
-    notes.extend(
-        finding
-            .facts
-            .iter()
-            .filter(|fact| telling.contains(&&*fact.name))
-            .map(|fact| format!("{} {}", fact.name, fact.value)),
-    );
-    if let Some(commit) = finding.commit() {
-        notes.push(match (commit.id.get(..10), commit.object.get(..10)) {
-            (Some(id), _) => format!("commit {id}"),
-            (None, object) => format!("in no commit, {} {}", commit.object_kind, object.unwrap_or_default()),
-        });
-    }
     let word = format!("{:<8}", severity(finding.severity));
     let word = match finding.severity {
         Severity::Critical | Severity::High => ink.red(&word),
@@ -71,12 +48,51 @@ fn line(finding: &Finding, width: usize, ink: Ink, out: &mut dyn Write) -> io::R
         Some(token) => inert(token, usize::MAX),
         None => inert(finding.masked.as_str(), 80),
     };
-    writeln!(
-        out,
-        "  {at:<9} {word} {name:<width$}  {masked}  {notes}",
-        name = finding.name,
-        notes = ink.dim(&notes.join(", "))
-    )
+    let room = look.width.unwrap_or(usize::MAX);
+    write!(out, "  {at:<9} {word} {}", finding.name)?;
+    let len = finding.name.chars().count();
+    let gap = " ".repeat(width.saturating_sub(len) + 2);
+    // What a terminal has no room for goes below, not into the middle of a word.
+    let mut used = 2 + at.len().max(9) + 1 + 8 + 1 + len;
+    let mut put = |text: &str, between: &str, shown: &str, out: &mut dyn Write| {
+        let len = text.chars().count();
+        if used + between.len() + len > room && used > INDENT.len() {
+            used = INDENT.len() + len;
+            return write!(out, "{}\n{INDENT}{shown}", between.trim_end());
+        }
+        used += between.len() + len;
+        write!(out, "{between}{shown}")
+    };
+    put(&masked, &gap, &masked, out)?;
+    let notes = notes(finding);
+    // On a line of their own if they are not to be torn apart.
+    let all: usize = notes.iter().map(|note| note.chars().count() + 2).sum();
+    let mut between = if all <= room.saturating_sub(INDENT.len()) { "" } else { "  " };
+    if between.is_empty() {
+        let joined = notes.join(", ");
+        put(&joined, "  ", &ink.dim(&joined), out)?;
+    } else {
+        for note in &notes {
+            put(note, between, &ink.dim(note), out)?;
+            between = ", ";
+        }
+    }
+    writeln!(out)
+}
+
+/// What is told of a token beside its name.
+fn notes(finding: &Finding) -> Vec<String> {
+    let mut notes: Vec<_> = said(finding).into_iter().collect();
+    notes.push(grade(finding).to_owned());
+    if !finding.encodings.is_empty() {
+        let names: Vec<_> = finding.encodings.iter().map(|encoding| encoding.name()).collect();
+        notes.push(format!("in {}", names.join(", ")));
+    }
+    let telling = ["account", "type", "expires", "location", "issuer", "owner", "user", "organization", "attenuated"];
+    let facts = finding.facts.iter().filter(|fact| telling.contains(&&*fact.name));
+    notes.extend(facts.map(|fact| format!("{} {}", fact.name, fact.value)));
+    notes.extend(seen_in(finding));
+    notes
 }
 
 fn details(finding: &Finding, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
@@ -103,15 +119,12 @@ fn details(finding: &Finding, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
 
 fn summary(outcome: &Outcome, detail: Detail, ink: Ink, out: &mut dyn Write) -> io::Result<()> {
     let coverage = &outcome.coverage;
-    let mut tokens: Vec<_> = outcome.findings.iter().map(|finding| &finding.id).collect();
-    tokens.sort_unstable();
-    tokens.dedup();
     let verdict = if outcome.findings.is_empty() {
         let words = if coverage.is_complete() { "No token found" } else { "No token found in what was read" };
         ink.green(words)
     } else {
         let places = count(outcome.findings.len() as u64, "place", "places");
-        ink.red(&format!("{} in {places}", count(tokens.len() as u64, "token", "tokens")))
+        ink.red(&format!("{} in {places}", count(tokens(outcome), "token", "tokens")))
     };
     let mut read = Vec::new();
     if coverage.files > 0 || coverage.objects == 0 {
@@ -166,21 +179,6 @@ fn told_gaps(gaps: &Gaps, title: &str, detail: Detail, out: &mut dyn Write) -> i
         writeln!(out, "{title} {}, {reason} ({}{more})", gap.count, gap.examples[..shown].join(", "))?;
     }
     Ok(())
-}
-
-/// Bytes in the unit that a person reads.
-fn size(bytes: u64) -> String {
-    let units = ["bytes", "kB", "MB", "GB", "TB"];
-    let mut unit = 0;
-    let mut value = bytes;
-    let mut rest = 0;
-    while value >= 1000 && unit + 1 < units.len() {
-        rest = value % 1000;
-        value /= 1000;
-        unit += 1;
-    }
-    let digit = if unit > 0 && value < 100 { format!(".{}", rest / 100) } else { String::new() };
-    format!("{value}{digit} {}", units[unit])
 }
 
 #[derive(Clone, Copy)]

@@ -16,6 +16,7 @@ mod xml;
 
 use std::io::{self, Write};
 
+use super::facts::Checksum;
 use super::finding::Spot;
 use super::run::Outcome;
 
@@ -50,14 +51,23 @@ pub enum Colour {
     On,
 }
 
+/// How the report for people looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub detail: Detail,
+    pub colour: Colour,
+    /// Columns of the terminal; without one, a finding is one line.
+    pub width: Option<usize>,
+}
+
 /// Writes the report.
-pub fn write(outcome: &Outcome, format: Format, detail: Detail, colour: Colour, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(outcome: &Outcome, format: Format, look: Look, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Csv => csv::write(outcome, out),
         Format::GithubActions => github::write(outcome, out),
         Format::GitleaksJson => foreign::gitleaks(outcome, out),
         Format::Html => html::write(outcome, out),
-        Format::Human => human::write(outcome, detail, colour, out),
+        Format::Human => human::write(outcome, look, out),
         Format::Json => json::write(outcome, out),
         Format::Jsonl => json::write_lines(outcome, out),
         Format::Junit => junit::write(outcome, out),
@@ -80,6 +90,64 @@ fn spot(finding: &super::Finding) -> String {
         Spot::Name => "name".into(),
         Spot::Text => format!("{}:{}", finding.position.line, finding.position.column),
     }
+}
+
+/// The findings by file, those first in which the worst stand; what lives is worse than what may.
+fn by_file(outcome: &Outcome) -> Vec<Vec<&super::Finding>> {
+    let mut files: Vec<Vec<&super::Finding>> = Vec::new();
+    for finding in &outcome.findings {
+        match files.last_mut() {
+            Some(file) if place(file[0]) == place(finding) => file.push(finding),
+            _ => files.push(vec![finding]),
+        }
+    }
+    let worst = |file: &[&super::Finding]| {
+        let rank = |finding: &&super::Finding| {
+            let lives = finding.confidence == crate::token::Confidence::Verified;
+            (lives, finding.severity, finding.confidence)
+        };
+        file.iter().map(rank).max()
+    };
+    files.sort_by_key(|file| std::cmp::Reverse(worst(file)));
+    files
+}
+
+/// How many different tokens were found.
+fn tokens(outcome: &Outcome) -> u64 {
+    outcome.findings.iter().map(|finding| &finding.id).collect::<std::collections::BTreeSet<_>>().len() as u64
+}
+
+/// What the token's own arithmetic says, in words.
+fn grade(finding: &super::Finding) -> &'static str {
+    match finding.checksum {
+        Checksum::Good => "checksum good",
+        Checksum::Bad => "checksum bad",
+        Checksum::None => "shape only",
+    }
+}
+
+/// The commit that brought the token.
+fn seen_in(finding: &super::Finding) -> Option<String> {
+    let commit = finding.commit()?;
+    Some(match (commit.id.get(..10), commit.object.get(..10)) {
+        (Some(id), _) => format!("commit {id}"),
+        (None, object) => format!("in no commit, {} {}", commit.object_kind, object.unwrap_or_default()),
+    })
+}
+
+/// Bytes in the unit that a person reads.
+fn size(bytes: u64) -> String {
+    let units = ["bytes", "kB", "MB", "GB", "TB"];
+    let mut unit = 0;
+    let mut value = bytes;
+    let mut rest = 0;
+    while value >= 1000 && unit + 1 < units.len() {
+        rest = value % 1000;
+        value /= 1000;
+        unit += 1;
+    }
+    let digit = if unit > 0 && value < 100 { format!(".{}", rest / 100) } else { String::new() };
+    format!("{value}{digit} {}", units[unit])
 }
 
 /// What the issuer said of the token and did to it, in words. `None` if nobody was asked.

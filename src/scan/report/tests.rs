@@ -69,8 +69,13 @@ fn outcome() -> Outcome {
 }
 
 fn written(format: Format, detail: Detail) -> String {
+    written_in(None, format, detail)
+}
+
+fn written_in(width: Option<usize>, format: Format, detail: Detail) -> String {
     let mut out = Vec::new();
-    write(&outcome(), format, detail, Colour::Off, &mut out).expect("memory takes everything");
+    let look = Look { detail, colour: Colour::Off, width };
+    write(&outcome(), format, look, &mut out).expect("memory takes everything");
     String::from_utf8(out)
         .expect("reports are UTF-8")
         .replace(env!("CARGO_PKG_VERSION"), "[version]")
@@ -82,6 +87,12 @@ fn written(format: Format, detail: Detail) -> String {
 fn people_are_told_by_file_and_what_was_not_read() {
     insta::assert_snapshot!("human", written(Format::Human, Detail::Brief));
     insta::assert_snapshot!("human_full", written(Format::Human, Detail::Full));
+    insta::assert_snapshot!("human_narrow", written_in(Some(80), Format::Human, Detail::Brief));
+    for width in [1, 40, 80, 120, 200] {
+        let told = written_in(Some(width), Format::Human, Detail::Brief);
+        let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(flat(&told), flat(&written(Format::Human, Detail::Brief)), "nothing is lost in {width} columns");
+    }
 }
 
 #[test]
@@ -120,6 +131,7 @@ fn every_report_of_nothing_says_that_all_was_read() {
         state: None,
     };
     let mut out = Vec::new();
-    write(&empty, Format::Human, Detail::Brief, Colour::Off, &mut out).expect("memory takes everything");
+    let look = Look { detail: Detail::Brief, colour: Colour::Off, width: None };
+    write(&empty, Format::Human, look, &mut out).expect("memory takes everything");
     assert_eq!(String::from_utf8_lossy(&out), "No token found; read 1 file, 0 bytes in 0.00 s\n");
 }

@@ -5,7 +5,8 @@
 //! still has it, the finding of the file is the one that is told, with that commit.
 //!
 //! Two things must stay true. A repository whose history was not read is a gap, unless the plan leaves it out. And a
-//! tree leads nowhere: a `.git` file is followed to another repository only from the folder that was named.
+//! tree leads nowhere: a `.git` file, and an alternate out of the tree, is followed to another repository only from the
+//! folder that was named.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ pub fn scan(root: &Path, repositories: &[Repository], shared: &Shared<'_>, harve
 pub fn scan_fetched(path: &Path, name: &str, shared: &Shared<'_>, harvest: &mut Harvest) {
     let opened = Places::find(path, &mut git::Gaps::default()).ok().and_then(|places| {
         let objects = places.objects.first().cloned()?;
-        Some(Opened { path: path.to_owned(), prefix: PathBuf::from(name), own: name.to_owned(), objects })
+        Some(Opened { path: path.to_owned(), prefix: PathBuf::from(name), own: name.to_owned(), objects, within: None })
     });
     let mut past = Vec::new();
     match opened.map(|opened| opened.visit(shared, harvest, &mut past)) {
@@ -86,7 +87,7 @@ fn note_unread<'o>(
             return;
         }
         let mut known = git::Gaps::default();
-        let store = plan.places(&repository.path, &mut known).and_then(|places| Store::open(&places, &mut known));
+        let store = repository.places(plan, &mut known).and_then(|places| Store::open(&places, &mut known));
         if let Ok(store) = store {
             submodules.retain(|id, _| store.slot(id.as_bytes()).is_none());
         }
@@ -114,6 +115,8 @@ struct Opened {
     /// The folder of the repository itself, the place of what has no path.
     own: String,
     objects: PathBuf,
+    /// The folder out of which its alternates must not lead.
+    within: Option<PathBuf>,
 }
 
 /// Finds out where a repository is. `None` if the walk of the tree meets it elsewhere.
@@ -135,7 +138,9 @@ fn open(root: &Path, repository: &Repository) -> Result<Option<Opened>, git::Err
         let inside = root.canonicalize().is_ok_and(|root| objects.starts_with(root));
         return if inside { Ok(None) } else { Err(git::Error::Link) };
     }
-    Ok(Some(Opened { prefix: path.clone(), path, own: slashed(own), objects }))
+    // Whoever names a repository means what it is made of, wherever that lies; what is met in a tree leads nowhere.
+    let within = if path == root { None } else { root.canonicalize().ok() };
+    Ok(Some(Opened { prefix: path.clone(), path, own: slashed(own), objects, within }))
 }
 
 fn parent(path: &Path) -> PathBuf {
@@ -146,6 +151,16 @@ fn parent(path: &Path) -> PathBuf {
 }
 
 impl Opened {
+    /// Where its objects are, as far as they may be read.
+    fn places(&self, plan: &Plan, gaps: &mut git::Gaps) -> Result<Places, git::Error> {
+        let mut places = Places::find(&self.path, gaps)?;
+        if let Some(folder) = &self.within {
+            places.keep_within(folder, gaps);
+        }
+        places.borrow(&plan.lent);
+        Ok(places)
+    }
+
     /// Reads the history, or what is new in it.
     fn visit(
         &self,
@@ -154,7 +169,7 @@ impl Opened {
         past: &mut Vec<Past>,
     ) -> Result<Submodules, git::Error> {
         let Some(state) = &shared.plan.state else { return self.scan(shared, harvest, past) };
-        let places = shared.plan.places(&self.path, &mut git::Gaps::default())?;
+        let places = self.places(shared.plan, &mut git::Gaps::default())?;
         let visit = Visit::begin(&places);
         let from = past.len();
         let mut submodules = Submodules::new();
@@ -192,6 +207,7 @@ impl Opened {
             },
             progress: Arc::clone(&plan.progress),
             lent: plan.lent.clone(),
+            within: self.within.clone(),
         };
         let detector = match plan.archives.depth {
             0 => Texts::new(shared.scanner),
@@ -211,7 +227,7 @@ impl Opened {
             return Ok(read.submodules);
         }
         let mut known = git::Gaps::default();
-        let store = Store::open(&plan.places(&self.path, &mut known)?, &mut known)?;
+        let store = Store::open(&self.places(plan, &mut known)?, &mut known)?;
         let mut teller = Teller { repository: self, shared, reader: Reader::new(&store, MAX_SHOWN), inline: 0 };
         for hits in hits.chunk_by(|one, two| one.object == two.object) {
             match teller.findings(hits) {

@@ -112,6 +112,36 @@ fn a_repository_leads_to_no_other_place() {
 }
 
 #[test]
+fn alternates_lead_out_of_the_folder_only_if_it_is_the_repository_that_was_named() {
+    let other = Repo::new();
+    let tip = other.commit("a", Some(&token("npm-access-token", 77)));
+    let borrowing = |folder: &Folder, name: &str| {
+        let path = folder.path().join(name).display().to_string();
+        other.git(&["init", "-q", "-b", "main", &path]);
+        let own = folder.path().join(name).join(".git");
+        let line = format!("{}\n", other.path(".git/objects").display());
+        fs::write(own.join("objects/info/alternates"), line).expect("the folder is ours");
+        fs::write(own.join("refs/heads/main"), format!("{tip}\n")).expect("the folder is ours");
+    };
+    let folder = Folder::new();
+    borrowing(&folder, "in/met");
+    let ran = folder.run(&["scan", "--json"]);
+    assert!(found(&ran.json()).is_empty(), "{}", ran.out());
+    assert_eq!(ran.code(), 3, "and that is told");
+    assert!(ran.out().contains("alternate not read"), "{}", ran.out());
+    // `git clone --shared` makes such a one, and whoever names it means all of it.
+    let ran = folder.run(&["scan", "--json", "in/met"]);
+    assert_eq!(found(&ran.json()), [("npm-access-token".into(), "in/met/a".into())], "{}", ran.err());
+    // One that stays inside of what was named is no way out.
+    let folder = Folder::new();
+    borrowing(&folder, "met");
+    let inside = folder.path().join("lender").display().to_string();
+    other.git(&["clone", "-q", "--bare", &format!("file://{}", other.folder.path().display()), &inside]);
+    fs::write(folder.path().join("met/.git/objects/info/alternates"), format!("{inside}/objects\n")).expect("ours");
+    assert_eq!(found(&folder.scan(&["--exclude", "lender"])), [("npm-access-token".into(), "met/a".into())]);
+}
+
+#[test]
 fn names_that_climb_out_are_names_and_nothing_is_written() {
     let secret = format!("TOKEN={}\n", token("npm-access-token", 74));
     let members: &[(&str, &[u8])] = &[("../../../escaped", secret.as_bytes()), ("/etc/escaped", secret.as_bytes())];

@@ -57,6 +57,17 @@ impl Places {
 }
 
 impl Places {
+    /// Leaves out alternates that are not in this folder.
+    pub fn keep_within(&mut self, folder: &Path, gaps: &mut Gaps) {
+        self.objects.retain(|objects| {
+            let is_inside = objects.starts_with(folder);
+            if !is_inside {
+                gaps.add(Gap::Alternate, || objects.display().to_string());
+            }
+            is_inside
+        });
+    }
+
     /// Adds the objects of repositories that are lent to this one.
     pub fn borrow(&mut self, lent: &[Lent]) {
         let mine = lent.iter().filter(|lent| lent.to == self.common_dir);

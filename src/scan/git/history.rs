@@ -1,7 +1,7 @@
 //! The scan of a repository, from its places to its findings.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -35,6 +35,8 @@ pub struct Options {
     pub progress: Arc<Progress>,
     /// Copies of what a partial clone has left at its remote.
     pub lent: Vec<Lent>,
+    /// The folder out of which alternates must not lead; anywhere without one.
+    pub within: Option<PathBuf>,
 }
 
 /// Which findings are reported. All objects are read for either: it costs less than to find out which are reachable.
@@ -55,6 +57,7 @@ impl Default for Options {
             selection: Selection::Reachable,
             progress: Arc::default(),
             lent: Vec::new(),
+            within: None,
         }
     }
 }
@@ -95,6 +98,9 @@ pub fn scan_repository<D: Detector, O: Opener>(
 ) -> Result<Scanned<D::Found, O::Told>, Error> {
     let mut coverage = Coverage::default();
     let mut places = Places::find(path, &mut coverage.gaps)?;
+    if let Some(folder) = &options.within {
+        places.keep_within(folder, &mut coverage.gaps);
+    }
     places.borrow(&options.lent);
     let store = Store::open(&places, &mut coverage.gaps)?;
     let progress = &*options.progress;

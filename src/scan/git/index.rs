@@ -12,6 +12,10 @@ pub struct Index {
     hash_len: usize,
     count: usize,
     version: Version,
+    /// Where the ids begin whose first bits are so, and where the last of them ends.
+    buckets: Vec<u32>,
+    /// Which bits of an id's first eight bytes these are.
+    shift: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ impl Index {
             return Err(BadIndex);
         }
         let hash_len = hash.id_len();
-        let mut index = Self { bytes, hash_len, count: 0, version };
+        let mut index = Self { bytes, hash_len, count: 0, version, buckets: Vec::new(), shift: 0 };
         let mut before = 0;
         for first in 0..=255 {
             let upto = index.fanout(first).ok_or(BadIndex)?;
@@ -56,7 +60,34 @@ impl Index {
                     .is_some_and(|large| large % 8 == 0 && large / 8 <= index.count)
             }
         };
-        if fits { Ok(index) } else { Err(BadIndex) }
+        if !fits {
+            return Err(BadIndex);
+        }
+        index.fill_buckets();
+        Ok(index)
+    }
+
+    /// The format's own table of 256 leaves ten halvings, of which each is a miss of the cache; one with an entry for
+    /// every other id leaves one or two.
+    fn fill_buckets(&mut self) {
+        let bits = self.count.max(1).ilog2().clamp(1, MAX_BUCKET_BITS);
+        self.shift = u64::BITS - bits;
+        let mut buckets = Vec::with_capacity((1 << bits) + 1);
+        buckets.push(0);
+        for position in 0..self.count {
+            let bucket = self.bucket(spread(self.raw_id(position)));
+            // In a hostile index ids are in no order; then some are not found, and nothing else.
+            if let Ok(start) = u32::try_from(position) {
+                buckets.resize(buckets.len().max(bucket + 1), start);
+            }
+        }
+        buckets.resize((1 << bits) + 1, u32::try_from(self.count).unwrap_or(u32::MAX));
+        self.buckets = buckets;
+    }
+
+    fn bucket(&self, first: u64) -> usize {
+        // At most `MAX_BUCKET_BITS` bits are left.
+        usize::try_from(first >> self.shift).unwrap_or_default()
     }
 
     /// How many objects the pack holds.
@@ -105,29 +136,14 @@ impl Index {
         if raw.len() != self.hash_len {
             return None;
         }
-        let first = usize::from(raw[0]);
-        let mut low = if first == 0 { 0 } else { self.fanout(first - 1)? };
-        let mut high = self.fanout(first)?;
-        // Ids are spread evenly, so the place can be guessed; a guess costs a miss of the cache, and halving costs ten.
-        // In a hostile index ids are not, hence only so many guesses.
         let target = spread(raw);
-        for _ in 0..GUESSES {
-            if high - low <= FEW {
-                break;
-            }
-            let (first, last) = (spread(self.raw_id(low)), spread(self.raw_id(high - 1)));
-            let Some(past) = target.checked_sub(first).filter(|_| target <= last && first < last) else { break };
-            let guess =
-                low + usize::try_from(u128::from(past) * (high - low - 1) as u128 / u128::from(last - first)).ok()?;
-            match self.raw_id(guess).cmp(raw) {
-                std::cmp::Ordering::Equal => return Some(guess),
-                std::cmp::Ordering::Less => low = guess + 1,
-                std::cmp::Ordering::Greater => high = guess,
-            }
-        }
+        let bucket = self.bucket(target);
+        let (mut low, mut high) = (self.buckets[bucket] as usize, self.buckets[bucket + 1] as usize);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.raw_id(middle).cmp(raw) {
+            let id = self.raw_id(middle);
+            // Eight bytes at once nearly always tell.
+            match spread(id).cmp(&target).then_with(|| id.cmp(raw)) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal => return Some(middle),
                 std::cmp::Ordering::Greater => high = middle,
@@ -153,9 +169,8 @@ impl Index {
     }
 }
 
-/// How often a place is guessed, and between how many it is not worth it.
-const GUESSES: usize = 4;
-const FEW: usize = 4;
+/// So many buckets at most.
+const MAX_BUCKET_BITS: u32 = 24;
 
 /// The first bytes of an id as a number.
 fn spread(raw: &[u8]) -> u64 {

@@ -1,7 +1,8 @@
 //! Packs: where an object's bytes are, and what is written before them.
 //!
 //! Nothing is mapped: entries are read by position into buffers that the caller keeps, so a pack that is cut while it
-//! is read costs an error and not the process.
+//! is read costs an error and not the process. A walk reads [`Blocks`], since most entries are shorter than what a
+//! call of the system costs, and since git lays what is made from each other side by side.
 
 use std::fs::File;
 use std::io::Read;
@@ -122,6 +123,14 @@ impl Pack {
         Ok(&buffer[..len])
     }
 
+    /// As `read`, by way of the blocks that were read last.
+    pub fn read_near<'b>(&self, nth: usize, most: usize, blocks: &'b mut Blocks) -> Result<&'b [u8], PackError> {
+        let start = self.offsets[nth];
+        let end = self.offsets.get(nth + 1).copied().unwrap_or(self.end);
+        let len = usize::try_from(end - start).map_or(most, |len| len.min(most));
+        blocks.read(&self.file, start, len)
+    }
+
     /// The bytes of the `nth` object from `skip` on, as a stream of its own.
     pub fn stored(&self, nth: usize, skip: usize) -> Result<impl Read + 'static, PackError> {
         let end = self.offsets.get(nth + 1).copied().unwrap_or(self.end);
@@ -150,6 +159,73 @@ impl Pack {
     pub fn entry(&self, bytes: &[u8]) -> Result<Entry, PackError> {
         parse_entry(bytes, self.hash_len)
     }
+}
+
+/// The blocks of a pack that a worker has read last, each at its own place.
+pub struct Blocks {
+    bytes: Vec<u8>,
+    /// Which block is at a place, and how much of it there is.
+    held: [(u64, usize); BLOCKS],
+    /// For what lies in two of them, or is longer.
+    joined: Vec<u8>,
+}
+
+/// Bytes of a block, and how many are held. What is made from each other lies together, but not in the order in which a
+/// walk goes: on real packs larger blocks, or fewer, bring more bytes that are not read.
+const BLOCK: usize = 4 << 10;
+const BLOCKS: usize = 512;
+
+impl Blocks {
+    pub fn new() -> Self {
+        Self { bytes: vec![0; BLOCK * BLOCKS], held: [(u64::MAX, 0); BLOCKS], joined: Vec::new() }
+    }
+
+    fn read(&mut self, file: &File, start: u64, len: usize) -> Result<&[u8], PackError> {
+        let (first, skip) = (start / BLOCK as u64, usize::try_from(start % BLOCK as u64).unwrap_or_default());
+        if skip + len <= BLOCK {
+            let block = self.block(file, first)?;
+            return block.get(skip..skip + len).ok_or_else(cut);
+        }
+        if self.joined.len() < len {
+            self.joined.resize(len, 0);
+        }
+        if len > BLOCK {
+            file.read_exact_at(&mut self.joined[..len], start)?;
+            return Ok(&self.joined[..len]);
+        }
+        let mut joined = std::mem::take(&mut self.joined);
+        let head = BLOCK - skip;
+        joined[..head]
+            .copy_from_slice(self.block(file, first)?.get(skip..).filter(|rest| rest.len() == head).ok_or_else(cut)?);
+        joined[head..len].copy_from_slice(self.block(file, first + 1)?.get(..len - head).ok_or_else(cut)?);
+        self.joined = joined;
+        Ok(&self.joined[..len])
+    }
+
+    fn block(&mut self, file: &File, number: u64) -> Result<&[u8], PackError> {
+        let place = usize::try_from(number % BLOCKS as u64).unwrap_or_default();
+        let bytes = &mut self.bytes[place * BLOCK..(place + 1) * BLOCK];
+        let (held, mut filled) = self.held[place];
+        if held != number {
+            self.held[place] = (u64::MAX, 0);
+            filled = 0;
+            while filled < BLOCK {
+                match file.read_at(&mut bytes[filled..], number * BLOCK as u64 + filled as u64) {
+                    Ok(0) => break,
+                    Ok(read) => filled += read,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.held[place] = (number, filled);
+        }
+        Ok(&bytes[..filled])
+    }
+}
+
+/// The file ends before the object does.
+fn cut() -> PackError {
+    PackError::Io(std::io::ErrorKind::UnexpectedEof.into())
 }
 
 /// A part of a pack.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::forest::{Forest, Root};
 use super::inflate::Inflater;
-use super::pack::{Pack, most_stored};
+use super::pack::{Blocks, Pack, most_stored};
 use super::queue::{Queue, Task, Text};
 use super::reader::Reader;
 use super::store::Store;
@@ -25,7 +25,7 @@ pub struct Worker<'a, V: Visitor> {
     limits: Limits<'a>,
     queue: &'a Queue<'a, V::Seen>,
     inflater: Inflater,
-    stored: Vec<u8>,
+    blocks: Blocks,
     delta: Vec<u8>,
     edit: Edit,
     spare: Vec<Vec<u8>>,
@@ -68,7 +68,7 @@ impl<'a, V: Visitor> Worker<'a, V> {
             limits,
             queue,
             inflater: Inflater::new(),
-            stored: Vec::new(),
+            blocks: Blocks::new(),
             delta: Vec::new(),
             edit: Edit::default(),
             spare: Vec::new(),
@@ -255,18 +255,16 @@ impl<'a, V: Visitor> Worker<'a, V> {
             return Err(Gap::Stopped);
         }
         let nth = nth as usize;
-        let stored = self.pack.read(nth, FIRST_READ, &mut self.stored).map_err(|_| Gap::File)?;
+        let mut stored = self.pack.read_near(nth, FIRST_READ, &mut self.blocks).map_err(|_| Gap::File)?;
         let entry = self.pack.entry(stored).map_err(|_| Gap::Damaged)?;
         if entry.size > self.limits.object_bytes {
             return Err(Gap::TooLarge);
         }
         let size = usize::try_from(entry.size).map_err(|_| Gap::TooLarge)?;
         let most = most_stored(entry.size);
-        let stored = if most <= FIRST_READ || stored.len() < FIRST_READ {
-            stored
-        } else {
-            self.pack.read(nth, most, &mut self.stored).map_err(|_| Gap::File)?
-        };
+        if most > FIRST_READ && stored.len() == FIRST_READ {
+            stored = self.pack.read_near(nth, most, &mut self.blocks).map_err(|_| Gap::File)?;
+        }
         self.inflater.inflate(&stored[entry.header_len..], size, out).map_err(|_| Gap::Damaged)
     }
 

@@ -116,13 +116,7 @@ impl Windows {
     ) -> Outcome<D::Found> {
         let locality = detector.locality();
         let (base, base_marks) = base;
-        self.bytes.clear();
-        edit.copy_range(base, inserted, 0, edit.len().min(HEAD), &mut self.bytes);
-        let makes_whole = |part: &Part| match part.from {
-            From::Base(_) => false,
-            From::Inserted(_) => locality.makes_whole(part.bytes(base, inserted)),
-        };
-        if base_marks.whole || locality.is_whole(&self.bytes) || edit.parts().iter().any(makes_whole) {
+        if base_marks.whole || self.begins_whole(locality, base, edit, inserted) {
             return Outcome::NeedsWhole;
         }
         self.find_windows(locality, base, edit);
@@ -134,7 +128,8 @@ impl Windows {
         self.gather(locality, base, edit, inserted);
         let mut blocks = 0;
         locality.markers(&self.bytes, |_| blocks += 1);
-        if blocks > 0 {
+        // Whatever was inserted is in a window, and windows that were empty before have nothing that makes a text whole.
+        if blocks > 0 || locality.makes_whole(&self.bytes) {
             return Outcome::NeedsWhole;
         }
         self.scanned += self.bytes.len() as u64;
@@ -159,6 +154,30 @@ impl Windows {
         Outcome::Done(marks)
     }
 
+    /// Whether there is nothing in a text that is short and met again and again, as names are.
+    pub fn is_empty<D: Detector>(&mut self, detector: &D, scratch: &mut D::Scratch, text: &[u8]) -> bool {
+        let hash = memo::hash(text);
+        if self.memo.is_empty(text, hash) {
+            return true;
+        }
+        let mut is_empty = true;
+        let reading = detector.scan(text, scratch, &mut |_, _, _| is_empty = false);
+        if is_empty && reading == Reading::Complete && !detector.locality().makes_whole(text) {
+            self.memo.remember(text, hash);
+        }
+        is_empty
+    }
+
+    fn begins_whole(&mut self, locality: &Locality, base: &[u8], edit: &Edit, inserted: &[u8]) -> bool {
+        // Nearly always the base's own beginning, which was looked at.
+        if edit.parts().first().is_some_and(|part| part.from == From::Base(0) && part.len >= HEAD) {
+            return false;
+        }
+        self.bytes.clear();
+        edit.copy_range(base, inserted, 0, edit.len().min(HEAD), &mut self.bytes);
+        locality.is_whole(&self.bytes)
+    }
+
     /// Widens every inserted range and every seam.
     fn find_windows(&mut self, locality: &Locality, base: &[u8], edit: &Edit) {
         self.list.clear();
@@ -170,7 +189,7 @@ impl Windows {
             let bytes = &base[start..start + part.len];
             let kept = part.kept(base.len(), edit.len());
             let head = if kept.start { 0 } else { locality.after_change(bytes) };
-            let tail = if kept.end { 0 } else { locality.before_change(bytes) };
+            let tail = if kept.end || head == part.len { 0 } else { locality.before_change(bytes) };
             if head + tail + JOIN >= part.len && !(kept.start && kept.end) {
                 self.look_at(part.at, part.at + part.len);
                 continue;

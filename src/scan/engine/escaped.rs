@@ -98,7 +98,7 @@ impl Escaped {
         2 * self.reach + self.widest
     }
 
-    fn far(&self) -> usize {
+    pub fn far(&self) -> usize {
         2 * (self.near() + self.widest)
     }
 }

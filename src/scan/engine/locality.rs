@@ -208,6 +208,52 @@ impl Locality {
 
     /// How much of a piece of text has to be looked at because of a change right before it.
     pub fn after_change(&self, piece: &[u8]) -> usize {
+        self.two_lines_after(piece).unwrap_or_else(|| self.far_after(piece))
+    }
+
+    /// How much of a piece of text has to be looked at because of a change right after it.
+    pub fn before_change(&self, piece: &[u8]) -> usize {
+        self.two_lines_before(piece).unwrap_or_else(|| self.far_before(piece))
+    }
+
+    /// The answer for text of ordinary lines, which is nearly all of it: the rest of the line and the one after it. Hits
+    /// in clear look back to the line before their own; escapes stay on their line; and a chain of wrapped pieces that
+    /// goes on over the second line break has all of the second line in it.
+    fn two_lines_after(&self, piece: &[u8]) -> Option<usize> {
+        self.goes_by_two_lines().then_some(())?;
+        let near = &piece[..piece.len().min(self.back.bytes - 1)];
+        let mut breaks = memchr::memchr_iter(b'\n', near);
+        let (Some(first), Some(second)) = (breaks.next(), breaks.next()) else {
+            // All of a short piece.
+            return (near.len() == piece.len()).then_some(piece.len());
+        };
+        (!self.may_be_wrapped(&piece[first + 1..second])).then_some(second + 1)
+    }
+
+    /// As `two_lines_after`, the other way round.
+    fn two_lines_before(&self, piece: &[u8]) -> Option<usize> {
+        self.goes_by_two_lines().then_some(())?;
+        let far = piece.len().saturating_sub(self.ahead.bytes - 1);
+        let Some(last) = memchr::memrchr(b'\n', &piece[far..]).map(|last| far + last) else {
+            return (far == 0).then_some(piece.len());
+        };
+        let from = (last + 1).saturating_sub(self.back.bytes);
+        let Some(before) = memchr::memrchr(b'\n', &piece[from..last]).map(|before| from + before) else {
+            return (from == 0).then_some(piece.len());
+        };
+        (!self.may_be_wrapped(&piece[before + 1..last])).then_some(piece.len() - before)
+    }
+
+    fn goes_by_two_lines(&self) -> bool {
+        let reach = self.back.bytes.max(self.ahead.bytes);
+        self.back.lines == 2 && self.ahead.lines == 1 && self.escaped.is_none_or(|escaped| escaped.far() >= reach)
+    }
+
+    fn may_be_wrapped(&self, line: &[u8]) -> bool {
+        self.wrapped.as_ref().is_some_and(|wrapped| wrapped.may_be_line(line))
+    }
+
+    pub(super) fn far_after(&self, piece: &[u8]) -> usize {
         // The mirror of `field`: the last run that still looks back to the change, then what that run looks ahead to.
         let near = &piece[..piece.len().min(self.back.bytes.saturating_sub(1))];
         let last_run = memchr::memchr_iter(b'\n', near).nth(self.back.lines - 1).unwrap_or(near.len());
@@ -218,8 +264,7 @@ impl Locality {
         clear.max(wrapped).max(escaped)
     }
 
-    /// How much of a piece of text has to be looked at because of a change right after it.
-    pub fn before_change(&self, piece: &[u8]) -> usize {
+    pub(super) fn far_before(&self, piece: &[u8]) -> usize {
         let far = piece.len().saturating_sub(self.ahead.bytes.saturating_sub(1));
         let last_lines = memchr::memrchr_iter(b'\n', &piece[far..]).nth(self.ahead.lines - 1);
         let first_run = last_lines.map_or(far, |line| far + line + 1);

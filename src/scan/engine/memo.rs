@@ -22,8 +22,10 @@ struct Slot {
     len: u32,
 }
 
-const SLOTS: usize = 1 << 15;
-const BYTES: usize = 16 << 20;
+const SLOTS: usize = 1 << 14;
+
+/// Most repetitions follow each other soon, and more would not stay in a core's cache.
+const BYTES: usize = 4 << 20;
 
 /// Longer texts are not remembered: they would push out too many others.
 const MAX_TEXT: usize = 64 << 10;
@@ -47,14 +49,13 @@ impl Memo {
         }
         if self.table.is_empty() {
             self.table = vec![Slot::default(); SLOTS];
+            // At once: the system gives zeroed pages as they are touched, and growing would copy them.
+            self.bytes = vec![0; BYTES];
         }
         if self.next + text.len() > BYTES {
             self.next = 0;
         }
         let end = self.next + text.len();
-        if self.bytes.len() < end {
-            self.bytes.resize(end, 0);
-        }
         self.bytes[self.next..end].copy_from_slice(text);
         if let (Ok(start), Ok(len)) = (u32::try_from(self.next), u32::try_from(text.len())) {
             self.table[place(hash)] = Slot { hash, start, len };

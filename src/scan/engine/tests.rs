@@ -1,6 +1,7 @@
 //! The proof that looking at edits finds what reading whole texts finds.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
@@ -373,10 +374,28 @@ proptest! {
         first in source_text(),
         chain in prop::collection::vec(source_steps(), 1..5),
     ) {
-        thread_local! {
-            static SCANNER: &'static TextScanner =
-                Box::leak(Box::new(TextScanner::new(Recognizer::builtin().into(), 3)));
-        }
-        compare_chain(&Texts::new(SCANNER.with(|scanner| *scanner)), first, &chain, 700);
+        compare_chain(&Texts::new(scanner()), first, &chain, 700);
     }
+}
+
+proptest! {
+    #[test]
+    fn what_two_lines_tell_is_what_a_far_look_tells(
+        text in "[ab_ %\r]{0,3}(\n[ ]{0,3}[ab]{0,4}[a_ %\r]{0,2}){0,6}[ab_ %\r\n]{0,5}",
+        real in "[ -~]{0,40}((\r?\n| \t)[ ]{0,70}[a-zA-Z0-9+/]{0,80}[ -~\r]{0,3}){0,8}",
+    ) {
+        let toy = Toy::new();
+        let texts = Texts::new(scanner());
+        for (locality, text) in [(toy.locality(), &text), (texts.locality(), &real)] {
+            let text = text.as_bytes();
+            prop_assert_eq!(locality.after_change(text), locality.far_after(text));
+            prop_assert_eq!(locality.before_change(text), locality.far_before(text));
+        }
+    }
+}
+
+/// Building one for every case would take most of the time.
+fn scanner() -> &'static TextScanner {
+    static SCANNER: LazyLock<TextScanner> = LazyLock::new(|| TextScanner::new(Recognizer::builtin().into(), 3));
+    &SCANNER
 }

@@ -34,6 +34,18 @@ impl Wrapped {
         (last <= text.len()).then_some(last)
     }
 
+    /// Whether a line, without its line break, may stand in the middle of a chain: blanks, then the alphabet to its end.
+    pub fn may_be_line(&self, line: &[u8]) -> bool {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // From its end: most lines end in something else, or have a blank near it.
+        let other = line.iter().rposition(|byte| !self.alphabet.has(*byte));
+        match other {
+            Some(last) if last + 1 == line.len() => false,
+            Some(last) => line[..=last].iter().all(|byte| matches!(byte, b' ' | b'\t')),
+            None => !line.is_empty(),
+        }
+    }
+
     /// The end of the chain that `at` is in, or begins before; at the start of a text anything may have been before.
     fn chain_end(&self, text: &[u8], at: usize) -> usize {
         let is_inside = text.get(at).is_some_and(|byte| self.alphabet.has(*byte));

@@ -147,7 +147,7 @@ impl Engine {
 
     /// Fills `scratch.hits` with the matches, in order, none overlapping another.
     pub fn scan(&self, kinds: &[Kind], haystack: &[u8], sought: ContextKinds, scratch: &mut Scratch) {
-        scratch.start(kinds.len());
+        scratch.start();
         let mut search = Search { engine: self, kinds, haystack, sought, scratch };
         search.words();
         for run in Runs::new(haystack) {
@@ -164,7 +164,7 @@ impl Engine {
 
     /// Whether the whole text is a token of the kind, its context aside.
     pub fn is_whole(&self, kinds: &[Kind], kind: usize, text: &[u8], scratch: &mut Scratch) -> Option<Hit> {
-        scratch.start(kinds.len());
+        scratch.start();
         let mut search = Search { engine: self, kinds, haystack: text, sought: ContextKinds::Skipped, scratch };
         search.candidate(kind, 0).filter(|hit| hit.end == text.len())
     }
@@ -202,7 +202,11 @@ impl Search<'_, '_> {
         for hit in automaton.find_iter(self.haystack) {
             for word in &uses[hit.pattern().as_usize()] {
                 match *word {
-                    WordUse::Begin { kind, pair } => self.scratch.open_blocks[kind] = Some((hit.start(), pair)),
+                    WordUse::Begin { kind, pair } => {
+                        // Most texts are short and have none.
+                        self.scratch.open_blocks.resize(self.kinds.len(), None);
+                        self.scratch.open_blocks[kind] = Some((hit.start(), pair));
+                    }
                     WordUse::End { kind, pair } => self.block(kind, pair, hit.end()),
                     WordUse::Near { kind } => self.near_word(kind, hit.end()),
                     WordUse::Token(literal) => self.anchored(literal, hit.start()),
@@ -212,7 +216,8 @@ impl Search<'_, '_> {
     }
 
     fn block(&mut self, kind: usize, pair: usize, end: usize) {
-        let Some((start, _)) = self.scratch.open_blocks[kind].take_if(|(_, open)| *open == pair) else { return };
+        let Some(block) = self.scratch.open_blocks.get_mut(kind) else { return };
+        let Some((start, _)) = block.take_if(|(_, open)| *open == pair) else { return };
         if end - start <= MAX_BLOCK {
             let text = &self.haystack[start..end];
             let hit = self.judge(kind, start, end, text, &Spans::default());

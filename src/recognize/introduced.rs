@@ -11,35 +11,46 @@ use crate::token::is_nobodys_host;
 /// How far back the word is looked for, on the same line.
 const REACH: usize = 48;
 
-/// Words that name something else than a secret, as a whole or as the end of a name.
-const WORDS: &[&str] = &[
-    "checksum",
-    "commit",
-    "digest",
-    "etag",
-    "fingerprint",
-    "guid",
-    "hash",
-    "integrity",
-    "md5",
-    "nonce",
-    "oid",
-    "ref",
-    "rev",
-    "revision",
-    "sha",
-    "sha1",
-    "sha224",
-    "sha256",
-    "sha384",
-    "sha512",
-    "thumbprint",
-    "tree",
-    "uuid",
-    "version",
-    "blob",
-    "commits",
-];
+/// Whether a word names something else than a secret, as a whole or as the end of a name.
+fn is_other(word: &[u8]) -> bool {
+    let mut lower = [0; LONGEST];
+    let Some(lower) = lower.get_mut(..word.len()) else { return false };
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    // Patterns, which are told apart by their lengths first: digests are many.
+    matches!(
+        &*lower,
+        b"checksum"
+            | b"commit"
+            | b"digest"
+            | b"etag"
+            | b"fingerprint"
+            | b"guid"
+            | b"hash"
+            | b"integrity"
+            | b"md5"
+            | b"nonce"
+            | b"oid"
+            | b"ref"
+            | b"rev"
+            | b"revision"
+            | b"sha"
+            | b"sha1"
+            | b"sha224"
+            | b"sha256"
+            | b"sha384"
+            | b"sha512"
+            | b"thumbprint"
+            | b"tree"
+            | b"uuid"
+            | b"version"
+            | b"blob"
+            | b"commits"
+    )
+}
+
+/// The longest of these words.
+const LONGEST: usize = 11;
 
 /// Whether the text says that the value in this range is a digest, a revision, an identifier, or nobody's password.
 pub fn is_named_otherwise(haystack: &[u8], value: &Range<usize>) -> bool {
@@ -61,7 +72,7 @@ fn is_named_behind(after: &[u8]) -> bool {
 
 fn is_named_before(haystack: &[u8], start: usize) -> bool {
     let before = &haystack[start.saturating_sub(REACH)..start];
-    let before = before.iter().rposition(|byte| *byte == b'\n').map_or(before, |line| &before[line + 1..]);
+    let before = memchr::memrchr(b'\n', before).map_or(before, |line| &before[line + 1..]);
     // `action@<commit>` and `git+https://…#<commit>`.
     if matches!(before, [.., b'@' | b'#']) || is_in_longer_id(before) {
         return true;
@@ -79,7 +90,7 @@ fn is_named_before(haystack: &[u8], start: usize) -> bool {
         Some(edge) => &before[edge + 1..end],
         None => &before[..end],
     };
-    is_id(name) || last_words(name).any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes())))
+    is_id(name) || last_words(name).any(is_other)
 }
 
 /// Behind other hexadecimal digits and a dash: the end of what is one long id.

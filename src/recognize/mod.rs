@@ -138,6 +138,7 @@ pub struct Match<'h> {
 pub struct Scratch {
     hits: Vec<Hit>,
     candidates: Vec<Hit>,
+    /// For each kind the block that may be open; nothing before there was a first one.
     open_blocks: Vec<Option<(usize, usize)>>,
     reach: Reach,
     nearby: Nearby,
@@ -341,10 +342,9 @@ impl Scratch {
         }
     }
 
-    fn start(&mut self, kinds: usize) {
+    fn start(&mut self) {
         self.hits.clear();
         self.open_blocks.clear();
-        self.open_blocks.resize(kinds, None);
         self.reach = Reach::new();
         self.nearby.clear();
         self.runs.clear();

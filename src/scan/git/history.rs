@@ -12,6 +12,7 @@ use super::lineage::{Lineage, Targets};
 use super::objects::{Found, Graph, ObjectHits, Search};
 use super::reader::Reader;
 use super::refs;
+use super::rows::RowLog;
 use super::store::Store;
 use super::walk::{Failed, Harvest, Limits, walk, walk_alone};
 use super::{Coverage, Error, Gap, ObjectId, ObjectKind};
@@ -116,9 +117,6 @@ pub fn scan_repository<D: Detector, O: Opener>(
     let tips = refs::tips(&places, &mut coverage.gaps);
     let shallow: HashSet<ObjectId> = refs::shallow(&places).into_iter().collect();
     coverage.gaps.add_many(Gap::Shallow, shallow.len() as u64, || "history was cut when it was cloned".to_owned());
-    // Trees are read once more, which is no progress.
-    let again = Progress::default();
-    let limits = Limits { progress: &again, ..limits };
     let lineage = found.needs_lineage(&store).then(|| found.lineage(&store, &tips, limits));
     found.count_missing(&store, &shallow, lineage.as_ref(), &mut coverage.gaps);
     let (mut findings, mut told) = (Vec::new(), Vec::new());
@@ -138,14 +136,15 @@ struct Findings<F, T> {
     aside: Vec<u32>,
     opened: Vec<(u32, T)>,
     graph: Graph,
+    rows: Vec<RowLog>,
     missing: HashMap<ObjectId, u32>,
     submodules: HashMap<ObjectId, Vec<u8>>,
 }
 
 impl<F, T> Default for Findings<F, T> {
     fn default() -> Self {
-        let (hits, aside, opened, graph, missing, submodules) = Default::default();
-        Self { hits, aside, opened, graph, missing, submodules }
+        let (hits, aside, opened, graph, rows, missing, submodules) = Default::default();
+        Self { hits, aside, opened, graph, rows, missing, submodules }
     }
 }
 
@@ -236,6 +235,7 @@ impl<F: Clone + Send + Sync, T: Send> Findings<F, T> {
             self.hits.extend(harvest.local.hits);
             self.graph.commits.extend(harvest.local.graph.commits);
             self.graph.tags.extend(harvest.local.graph.tags);
+            self.rows.push(harvest.local.rows);
             for (id, from) in harvest.local.missing {
                 // The same one whichever worker was first.
                 self.missing.entry(id).and_modify(|known| *known = from.min(*known)).or_insert(from);
@@ -252,14 +252,15 @@ impl<F: Clone + Send + Sync, T: Send> Findings<F, T> {
         !self.hits.is_empty() || !self.opened.is_empty() || !self.missing.is_empty() && !store.is_partial
     }
 
-    fn lineage<'s>(&self, store: &'s Store, tips: &[ObjectId], limits: Limits<'_>) -> Lineage<'s> {
+    fn lineage<'s>(&mut self, store: &'s Store, tips: &[ObjectId], limits: Limits<'_>) -> Lineage<'s> {
         let mut targets: Vec<(u32, ObjectKind)> = self.hits.iter().map(|object| (object.slot, object.kind)).collect();
         targets.extend(self.opened.iter().map(|(slot, _)| (*slot, ObjectKind::Blob)));
         if !store.is_partial {
             let mut reader = Reader::new(store, limits.object_bytes);
             targets.extend(self.missing.values().filter_map(|slot| Some((*slot, reader.kind(*slot).ok()?))));
         }
-        Lineage::trace(store, tips, &self.graph, &Targets::new(targets), limits)
+        let rows = std::mem::take(&mut self.rows);
+        Lineage::trace(store, tips, (&self.graph, rows), &Targets::new(targets), limits.threads)
     }
 
     /// Counts what is named and not there: promised by a partial clone, beyond the end of a shallow one, or lost. What

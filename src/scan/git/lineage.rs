@@ -1,22 +1,20 @@
 //! Lineage: for objects with findings, the first commit that has them, and where.
 //!
-//! It costs nothing when nothing was found: the scan has kept the commits and their parents, and no more. If blobs have
-//! findings, all trees are walked once more, in delta order, for the numbers of what they name; then commits are gone
-//! through with parents first, the oldest first among those, and no tree is entered twice. The first commit to reach a blob is where it
-//! was seen first. Merges and renames need no care: a blob is found by its id, wherever it stands.
+//! It costs nothing when nothing was found: the scan has kept the commits, their parents, and how each tree differs from
+//! its base, and no more. If blobs have findings, the rows of all trees are told once (see `rows`); then commits are gone
+//! through with parents first, the oldest first among those, and no tree is entered twice. The first commit to reach a
+//! blob is where it was seen first. Merges and renames need no care: a blob is found by its id, wherever it stands.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::commit::{Author, Commit};
-use super::forest::Forest;
 use super::objects::{Graph, Node};
 use super::reader::Reader;
+use super::rows::{self, RowLog};
 use super::store::{NO_SLOT, Store};
-use super::tree::{self, Known, Mode, Unchanged};
-use super::walk::{Limits, Made, Visited, Visitor, walk, walk_alone};
-use super::{Gaps, ObjectId, ObjectKind};
+use super::tree;
+use super::{ObjectId, ObjectKind};
 
 /// Where an object was first seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,28 +33,36 @@ pub struct Provenance {
 /// What references lead to, and through which commits and trees.
 pub struct Lineage<'s> {
     store: &'s Store,
-    /// For each slot the commit, by slot, that reached it first.
-    first: HashMap<u32, u32>,
+    /// For each slot the commit, by slot, that reached it first; [`UNREACHED`] if none did.
+    first: Vec<u32>,
     /// For trees and blobs, the tree that named it when it was reached first.
-    within: HashMap<u32, u32>,
+    within: Vec<u32>,
     /// For each commit how many come before it.
     ranks: HashMap<u32, u32>,
 }
 
 impl<'s> Lineage<'s> {
     /// Follows references. Trees are entered only if `targets`, in rising order, holds blobs or trees.
-    pub fn trace(store: &'s Store, tips: &[ObjectId], graph: &Graph, targets: &Targets, limits: Limits<'_>) -> Self {
-        let mut lineage = Self { store, first: HashMap::new(), within: HashMap::new(), ranks: HashMap::new() };
+    pub fn trace(
+        store: &'s Store,
+        tips: &[ObjectId],
+        (graph, rows): (&Graph, Vec<RowLog>),
+        targets: &Targets,
+        threads: usize,
+    ) -> Self {
+        let slots = store.slot_count() as usize;
+        let (first, within) = (vec![UNREACHED; slots], vec![NO_SLOT; slots]);
+        let mut lineage = Self { store, first, within, ranks: HashMap::new() };
         let commits: HashMap<u32, usize> = graph.commits.iter().enumerate().map(|(at, node)| (node.slot, at)).collect();
         let tags: HashMap<u32, u32> = graph.tags.iter().copied().collect();
-        let trees = if targets.in_trees { TreeGraph::read(store, targets, limits) } else { TreeGraph::default() };
+        let trees = if targets.in_trees { TreeGraph::of(store, rows, targets, threads) } else { TreeGraph::default() };
         let mut reached = Vec::new();
         for tip in tips {
             let mut slot = store.slot(tip.as_bytes()).unwrap_or(NO_SLOT);
             // A tag may name a tag; a circle cannot be made, since ids are hashes, but damaged ones may claim it.
             for _ in 0..MAX_TAGS {
                 let Some(target) = tags.get(&slot) else { break };
-                lineage.first.entry(slot).or_insert(NO_SLOT);
+                lineage.reach(slot, NO_SLOT);
                 slot = *target;
             }
             match commits.get(&slot) {
@@ -69,7 +75,7 @@ impl<'s> Lineage<'s> {
         for (rank, at) in (0..).zip(parents_first(store, &graph.commits, &commits, reached)) {
             let node = &graph.commits[at];
             lineage.ranks.insert(node.slot, rank);
-            lineage.first.insert(node.slot, node.slot);
+            lineage.first[node.slot as usize] = node.slot;
             lineage.enter(node.tree, node.slot, &trees);
         }
         lineage
@@ -77,12 +83,12 @@ impl<'s> Lineage<'s> {
 
     /// Whether a reference leads to the object.
     pub fn reaches(&self, slot: u32) -> bool {
-        self.first.contains_key(&slot)
+        self.first.get(slot as usize).is_some_and(|commit| *commit != UNREACHED)
     }
 
     /// Where the object was first seen; `None` if no reference leads to it.
     pub fn provenance(&self, slot: u32, kind: ObjectKind, reader: &mut Reader<'_>) -> Option<Provenance> {
-        let commit = *self.first.get(&slot)?;
+        let commit = self.first.get(slot as usize).copied().filter(|commit| *commit != UNREACHED)?;
         let from = if commit == NO_SLOT { slot } else { commit };
         let text = reader.read_slot(from).ok().map(|object| object.text.clone()).unwrap_or_default();
         let author = Author::parse(&text);
@@ -100,7 +106,7 @@ impl<'s> Lineage<'s> {
     fn path(&self, slot: u32, reader: &mut Reader<'_>) -> String {
         let mut names = Vec::new();
         let mut here = slot;
-        while let Some(parent) = self.within.get(&here)
+        while let Some(parent) = self.within.get(here as usize).filter(|parent| **parent != NO_SLOT)
             && names.len() < MAX_DEPTH
         {
             let id = self.store.id(here);
@@ -121,24 +127,34 @@ impl<'s> Lineage<'s> {
         names.join("/")
     }
 
+    /// Notes that an object was reached. Says whether it was not before.
+    fn reach(&mut self, slot: u32, commit: u32) -> bool {
+        let is_new = self.first.get(slot as usize) == Some(&UNREACHED);
+        if is_new {
+            self.first[slot as usize] = commit;
+        }
+        is_new
+    }
+
     /// Notes everything in a tree that was not reached before.
     fn enter(&mut self, slot: u32, commit: u32, trees: &TreeGraph) {
-        if slot == NO_SLOT || self.first.contains_key(&slot) {
+        if !self.reach(slot, commit) {
             return;
         }
-        self.first.insert(slot, commit);
         let mut left = vec![slot];
         while let Some(tree) = left.pop() {
             for child in trees.children(tree) {
-                if let Entry::Vacant(new) = self.first.entry(*child) {
-                    new.insert(commit);
-                    self.within.insert(*child, tree);
+                if self.reach(*child, commit) {
+                    self.within[*child as usize] = tree;
                     left.push(*child);
                 }
             }
         }
     }
 }
+
+/// No commit, and no slot: there are fewer.
+const UNREACHED: u32 = NO_SLOT - 1;
 
 /// Deeper trees are hostile.
 const MAX_DEPTH: usize = 4096;
@@ -212,108 +228,44 @@ impl Targets {
 /// Which trees name which trees and targets.
 #[derive(Default)]
 struct TreeGraph {
-    /// Tree and where its children are, in rising order of trees.
-    trees: Vec<(u32, u32, u32)>,
+    /// For each slot where the children are of the tree that it is.
+    trees: Vec<(u32, u32)>,
+    children: Vec<u32>,
+}
+
+/// What one thread gathers of the graph.
+#[derive(Default)]
+struct Part {
+    trees: Vec<(u32, usize, usize)>,
     children: Vec<u32>,
 }
 
 impl TreeGraph {
-    fn read(store: &Store, targets: &Targets, limits: Limits<'_>) -> Self {
-        let visitor = Rows { store, targets };
-        let mut graph = Self::default();
-        // What cannot be read was counted by the scan.
-        let mut gaps = Gaps::default();
-        for pack in 0..store.packs.len() {
-            let mut reader = Reader::new(store, limits.object_bytes);
-            let wants = |slot, kind| kind == ObjectKind::Tree && store.counts(slot);
-            let Ok(forest) = Forest::plant(store, pack, |slot| reader.kind(slot).ok(), wants, &mut gaps) else {
-                continue;
-            };
-            for harvest in walk(store, pack, &forest, &visitor, limits) {
-                graph.append(harvest.local);
+    fn of(store: &Store, rows: Vec<RowLog>, targets: &Targets, threads: usize) -> Self {
+        let slots = store.slot_count();
+        let mut matters = vec![false; slots as usize];
+        for slot in rows.iter().flat_map(RowLog::slots).chain(targets.slots.iter().copied()) {
+            matters[slot as usize] = true;
+        }
+        let told = rows::replay(rows, (slots, threads), |part: &mut Part, tree, rows| {
+            let start = part.children.len();
+            part.children.extend(rows.iter().filter(|slot| matters.get(**slot as usize) == Some(&true)));
+            part.trees.push((tree, start, part.children.len()));
+        });
+        let mut graph = Self { trees: vec![(0, 0); slots as usize], children: Vec::new() };
+        for part in told {
+            let by = graph.children.len();
+            graph.children.extend(part.children);
+            for (tree, start, end) in part.trees {
+                if let (Ok(start), Ok(end)) = (u32::try_from(start + by), u32::try_from(end + by)) {
+                    graph.trees[tree as usize] = (start, end);
+                }
             }
         }
-        let loose: Vec<u32> = store.loose_slots().filter(|slot| store.counts(*slot)).collect();
-        for harvest in walk_alone(store, &loose, &visitor, limits) {
-            graph.append(harvest.local);
-        }
-        graph.trees.sort_unstable();
         graph
     }
 
-    fn append(&mut self, other: Self) {
-        let by = u32::try_from(self.children.len()).unwrap_or(NO_SLOT);
-        self.trees.extend(other.trees.into_iter().map(|(tree, start, len)| (tree, start + by, len)));
-        self.children.extend(other.children);
-    }
-
     fn children(&self, tree: u32) -> &[u32] {
-        let at = self.trees.partition_point(|row| row.0 < tree);
-        match self.trees.get(at) {
-            Some((found, start, len)) if *found == tree => &self.children[*start as usize..(*start + *len) as usize],
-            _ => &[],
-        }
-    }
-}
-
-/// Gathers what trees name.
-struct Rows<'a> {
-    store: &'a Store,
-    targets: &'a Targets,
-}
-
-impl Visitor for Rows<'_> {
-    type Seen = Vec<Known>;
-    type Local = TreeGraph;
-
-    fn local(&self) -> TreeGraph {
-        TreeGraph::default()
-    }
-
-    fn needs_text(&self, _: ObjectKind) -> bool {
-        true
-    }
-
-    fn whole(&self, local: &mut TreeGraph, object: Visited, text: &[u8]) -> Vec<Known> {
-        self.read(local, object, text, |_, _| None)
-    }
-
-    fn edited(&self, local: &mut TreeGraph, object: Visited, made: &Made<'_, Vec<Known>>) -> Option<Vec<Known>> {
-        let mut unchanged = Unchanged::new(made.edit, made.base_seen);
-        Some(self.read(local, object, made.text?, |at, len| unchanged.find(at, len)))
-    }
-}
-
-impl Rows<'_> {
-    fn read(
-        &self,
-        local: &mut TreeGraph,
-        object: Visited,
-        text: &[u8],
-        known: impl FnMut(usize, usize) -> Option<Known>,
-    ) -> Vec<Known> {
-        if object.kind != ObjectKind::Tree {
-            return Vec::new();
-        }
-        let start = local.children.len();
-        let mut rows = Vec::with_capacity(text.len() / 32);
-        let look_up = |row: tree::Row<'_>| (self.store.slot(row.id).unwrap_or(NO_SLOT), false);
-        let each = |row: tree::Row<'_>, slot| {
-            let is_target = || self.targets.slots.binary_search(&slot).is_ok();
-            if slot != NO_SLOT && (row.mode == Mode::Tree || row.mode == Mode::Blob && is_target()) {
-                local.children.push(slot);
-            }
-        };
-        // A damaged tree was counted by the scan; the rows before the damage are good.
-        let _ = tree::read(text, self.store.hash.id_len(), known, look_up, each, &mut rows);
-        if object.counts && local.children.len() > start {
-            let len = local.children.len() - start;
-            if let (Ok(start), Ok(len)) = (u32::try_from(start), u32::try_from(len)) {
-                local.trees.push((object.slot, start, len));
-            }
-        } else {
-            local.children.truncate(start);
-        }
-        rows
+        self.trees.get(tree as usize).map_or(&[], |(start, end)| &self.children[*start as usize..*end as usize])
     }
 }

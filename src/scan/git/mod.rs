@@ -12,6 +12,7 @@
 //! | `reader` | single objects |
 //! | `forest` `walk` `queue` `worker` | all objects once, a base before its deltas, on all cores |
 //! | `tree` `commit` `refs` `reftable` | what objects and references say of each other |
+//! | `rows` | what trees name, told by their bases |
 //! | `objects` | what is done with each object: scan it, see whether what it names is there |
 //! | `aside` | archives, and what is larger than a walk may hold |
 //! | `lineage` | after the scan: the first commit and the path of objects with findings |
@@ -47,6 +48,7 @@ mod recent;
 mod refs;
 mod reftable;
 mod rev;
+mod rows;
 mod settings;
 mod split_index;
 mod store;

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 
 use super::commit::{Commit, tagged};
+use super::rows::{MadeTree, NoTree, RowLog, Rows};
 use super::store::{NO_SLOT, Store};
-use super::tree::{self, Known, Mode, Row, Unchanged};
+use super::tree::{self, Mode, Row};
 use super::walk::{Made, Visited, Visitor};
 use super::{Gap, Gaps, ObjectId, ObjectKind};
 use crate::scan::engine::{Detector, Hit, Marks, Outcome, Windows};
@@ -27,6 +28,8 @@ pub struct Found<D: Detector> {
     pub whole_bytes: u64,
     pub hits: Vec<ObjectHits<D::Found>>,
     pub graph: Graph,
+    /// What trees name.
+    pub rows: RowLog,
     /// Ids that are nowhere, with the first object that names each.
     pub missing: HashMap<ObjectId, u32>,
     /// Other repositories' commits that stand in trees, and under which name.
@@ -61,7 +64,7 @@ pub struct Node {
 
 /// What is remembered of an object for those made from it.
 pub enum Seen<F> {
-    Rows(Vec<Known>),
+    Rows(Rows),
     Text(Marks<F>),
 }
 
@@ -80,6 +83,7 @@ impl<D: Detector> Visitor for Search<'_, D> {
             whole_bytes: 0,
             hits: Vec::new(),
             graph: Graph::default(),
+            rows: RowLog::default(),
             missing: HashMap::new(),
             submodules: HashMap::new(),
             aside: Vec::new(),
@@ -88,12 +92,13 @@ impl<D: Detector> Visitor for Search<'_, D> {
     }
 
     fn needs_text(&self, kind: ObjectKind) -> bool {
-        kind != ObjectKind::Blob
+        // Commits and tags say what they lead to.
+        matches!(kind, ObjectKind::Commit | ObjectKind::Tag)
     }
 
     fn whole(&self, local: &mut Found<D>, object: Visited, text: &[u8]) -> Self::Seen {
         if object.kind == ObjectKind::Tree {
-            return Seen::Rows(self.read_tree(local, object, text, |_, _| None));
+            return Seen::Rows(self.whole_tree(local, object, text));
         }
         if object.kind == ObjectKind::Blob && (self.takes)(text) {
             if object.counts {
@@ -109,11 +114,7 @@ impl<D: Detector> Visitor for Search<'_, D> {
 
     fn edited(&self, local: &mut Found<D>, object: Visited, made: &Made<'_, Self::Seen>) -> Option<Self::Seen> {
         match (made.base_seen, made.text) {
-            (Seen::Rows(rows), Some(text)) => {
-                let mut unchanged = Unchanged::new(made.edit, rows);
-                Some(Seen::Rows(self.read_tree(local, object, text, |at, len| unchanged.find(at, len))))
-            }
-            (Seen::Rows(_), None) => None,
+            (Seen::Rows(rows), _) => Some(Seen::Rows(self.edited_tree(local, object, made, rows))),
             (Seen::Text(base), text) => {
                 let base = (made.base, base);
                 let edit = (made.edit, made.inserted);
@@ -181,54 +182,72 @@ impl<D: Detector> Search<'_, D> {
         }
     }
 
-    fn read_tree(
-        &self,
-        local: &mut Found<D>,
-        object: Visited,
-        text: &[u8],
-        known: impl FnMut(usize, usize) -> Option<Known>,
-    ) -> Vec<Known> {
-        let mut rows = Vec::with_capacity(text.len() / 32);
-        let look_up = |row: Row<'_>| {
-            let mut is_telling = false;
-            if row.name.len() >= MIN_NAME {
-                self.detector.scan(row.name, &mut local.scratch, &mut |_, _, _| is_telling = true);
-            }
-            if row.mode == Mode::Submodule {
-                if let Some(id) = ObjectId::from_raw(row.id) {
-                    // The same name whichever worker was first.
-                    let name = local.submodules.entry(id).or_insert_with(|| row.name.to_owned());
-                    if row.name < name.as_slice() {
-                        row.name.clone_into(name);
-                    }
-                }
-                return (NO_SLOT, is_telling);
-            }
-            let slot = self.store.slot(row.id).unwrap_or_else(|| {
-                local.missing.extend(ObjectId::from_raw(row.id).map(|id| (id, object.slot)));
-                NO_SLOT
-            });
-            (slot, is_telling)
-        };
-        if tree::read(text, self.store.hash.id_len(), known, look_up, |_, _| {}, &mut rows).is_none() {
-            local.gaps.add(Gap::Damaged, || self.store.id(object.slot).to_string());
-        }
-        if object.counts && rows.iter().any(|row| row.is_telling) {
-            let hits = self.names(local, text, &rows);
-            local.hits.push(ObjectHits { slot: object.slot, kind: object.kind, hits });
-        }
+    fn whole_tree(&self, local: &mut Found<D>, object: Visited, text: &[u8]) -> Rows {
+        let mut log = std::mem::take(&mut local.rows);
+        let look_up = |row: Row<'_>| self.look_at(local, object, row);
+        let (rows, read) = log.whole((object.slot, object.counts), text, self.store.hash.id_len(), look_up);
+        local.rows = log;
+        self.note_tree(local, object, (&rows, &read), || text.to_vec());
         rows
     }
 
-    /// What is found in the names of a tree.
-    fn names(&self, local: &mut Found<D>, text: &[u8], rows: &[Known]) -> Vec<Hit<D::Found>> {
+    fn edited_tree(&self, local: &mut Found<D>, object: Visited, made: &Made<'_, Seen<D::Found>>, rows: &Rows) -> Rows {
+        let Made { base, edit, inserted, text, .. } = *made;
+        let tree = MadeTree { base, rows, edit, inserted, is_base: text.is_some() };
+        let mut log = std::mem::take(&mut local.rows);
+        let look_up = |row: Row<'_>| self.look_at(local, object, row);
+        let (rows, read) = log.edited((object.slot, object.counts), &tree, self.store.hash.id_len(), look_up);
+        local.rows = log;
+        self.note_tree(local, object, (&rows, &read), || {
+            let mut text = Vec::new();
+            edit.apply(base, inserted, &mut text);
+            text
+        });
+        rows
+    }
+
+    /// The object that a new row names, and whether something is in its name.
+    fn look_at(&self, local: &mut Found<D>, object: Visited, row: Row<'_>) -> (u32, bool) {
+        let Found { windows, scratch, .. } = &mut *local;
+        let is_telling = row.name.len() >= MIN_NAME && !windows.is_empty(self.detector, scratch, row.name);
+        if row.mode == Mode::Submodule {
+            if let Some(id) = ObjectId::from_raw(row.id) {
+                // The same name whichever worker was first.
+                let name = local.submodules.entry(id).or_insert_with(|| row.name.to_owned());
+                if row.name < name.as_slice() {
+                    row.name.clone_into(name);
+                }
+            }
+            return (NO_SLOT, is_telling);
+        }
+        let slot = self.store.slot(row.id).unwrap_or_else(|| {
+            local.missing.extend(ObjectId::from_raw(row.id).map(|id| (id, object.slot)));
+            NO_SLOT
+        });
+        (slot, is_telling)
+    }
+
+    fn note_tree(
+        &self,
+        local: &mut Found<D>,
+        object: Visited,
+        (rows, read): (&Rows, &Result<(), NoTree>),
+        text: impl FnOnce() -> Vec<u8>,
+    ) {
+        if read.is_err() {
+            local.gaps.add(Gap::Damaged, || self.store.id(object.slot).to_string());
+        }
+        if object.counts && !rows.telling.is_empty() {
+            let hits = self.names(local, &text(), &rows.telling);
+            local.hits.push(ObjectHits { slot: object.slot, kind: object.kind, hits });
+        }
+    }
+
+    /// What is found in the names of a tree, in those of the rows that begin there.
+    fn names(&self, local: &mut Found<D>, text: &[u8], telling: &[u32]) -> Vec<Hit<D::Found>> {
         let mut hits = Vec::new();
-        for row in rows.iter().filter(|row| row.is_telling) {
-            let Some(row) = tree::row(&text[row.at as usize..], self.store.hash.id_len()).map(|found| (row.at, found))
-            else {
-                continue;
-            };
-            let (at, row) = (row.0 as usize, row.1);
+        for at in telling.iter().map(|at| *at as usize) {
+            let Some(row) = tree::row(&text[at..], self.store.hash.id_len()) else { continue };
             let name_at = at + row.len - self.store.hash.id_len() - 1 - row.name.len();
             self.detector.scan(row.name, &mut local.scratch, &mut |range, _, found| {
                 hits.push(Hit::alone(name_at + range.start, name_at + range.end, found));

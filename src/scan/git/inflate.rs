@@ -3,10 +3,16 @@
 use std::io::{self, Read};
 
 use flate2::read::ZlibDecoder;
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Decompress, FlushDecompress};
+
+use super::deflate::{Decoder, SLACK};
 
 /// Inflates one object after another with the same working memory.
-pub struct Inflater(Decompress);
+pub struct Inflater {
+    decoder: Decoder,
+    /// For beginnings alone, made when it is first used.
+    begun: Option<Box<Decompress>>,
+}
 
 /// The stream is damaged, cut, or not of the size it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +21,7 @@ pub struct Damaged;
 
 impl Inflater {
     pub fn new() -> Self {
-        Self(Decompress::new(true))
+        Self { decoder: Decoder::new(), begun: None }
     }
 
     /// Inflates `input` into `out`, which then holds exactly `size` bytes.
@@ -23,25 +29,36 @@ impl Inflater {
     /// Bytes after the stream are not looked at. A stream that is longer or shorter than `size` is damaged: it is never
     /// followed any further, so that a bomb costs what its header admits.
     pub fn inflate(&mut self, input: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), Damaged> {
-        self.0.reset(true);
-        // One byte more than needed, so that a stream which goes on is told from one that ends here. Old content is
-        // kept: wiping it would cost as much as inflating does.
-        let room = size.checked_add(1).ok_or(Damaged)?;
+        let room = size.checked_add(SLACK).ok_or(Damaged)?;
+        // Old content is kept: wiping it would cost as much as inflating does.
         if out.len() < room {
             out.resize(room, 0);
         }
-        let status = self.0.decompress(input, &mut out[..room], FlushDecompress::Finish).map_err(|_| Damaged)?;
-        let is_exact = status == Status::StreamEnd && self.0.total_out() == size as u64;
-        out.truncate(if is_exact { size } else { 0 });
-        is_exact.then_some(()).ok_or(Damaged)
+        let inflated = self.whole(input, size, &mut out[..room]);
+        out.truncate(if inflated.is_some() { size } else { 0 });
+        inflated.ok_or(Damaged)
+    }
+
+    fn whole(&mut self, input: &[u8], size: usize, out: &mut [u8]) -> Option<()> {
+        let (head, stream) = input.split_first_chunk::<2>()?;
+        is_header(*head).then_some(())?;
+        let end = self.decoder.decode(stream, size, out).ok()?;
+        let sum = stream[end..].first_chunk()?;
+        (u32::from_be_bytes(*sum) == simd_adler32::adler32(&&out[..size])).then_some(())
     }
 
     /// Inflates the beginning of a stream: at most as much as `out` has room for. Says how many bytes that were.
     pub fn peek(&mut self, input: &[u8], out: &mut [u8]) -> Result<usize, Damaged> {
-        self.0.reset(true);
-        self.0.decompress(input, out, FlushDecompress::None).map_err(|_| Damaged)?;
-        usize::try_from(self.0.total_out()).map_err(|_| Damaged)
+        let begun = self.begun.get_or_insert_with(|| Box::new(Decompress::new(true)));
+        begun.reset(true);
+        begun.decompress(input, out, FlushDecompress::None).map_err(|_| Damaged)?;
+        usize::try_from(begun.total_out()).map_err(|_| Damaged)
     }
+}
+
+/// Whether a stream is of zlib's kind ([RFC 1950](https://www.rfc-editor.org/rfc/rfc1950)) and needs no dictionary.
+fn is_header([method, flags]: [u8; 2]) -> bool {
+    method & 15 == 8 && method >> 4 <= 7 && flags & 0x20 == 0 && u16::from_be_bytes([method, flags]).is_multiple_of(31)
 }
 
 /// A stream that is inflated while it is read, and ends at its declared size.

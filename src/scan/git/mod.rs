@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `discover` `settings` | which directories a repository consists of, and what its configuration says of them |
-//! | `index` `pack` `loose` `inflate` `delta` | the formats |
+//! | `index` `pack` `loose` `inflate` `deflate` `delta` | the formats |
 //! | `store` | all objects of a repository, by id and by number |
 //! | `reader` | single objects |
 //! | `forest` `walk` `queue` `worker` | all objects once, a base before its deltas, on all cores |
@@ -24,6 +24,7 @@ mod aside;
 mod changes;
 mod commit;
 mod coverage;
+mod deflate;
 mod delta;
 mod direct;
 mod discover;

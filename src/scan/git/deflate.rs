@@ -59,7 +59,7 @@ impl Decoder {
 
     /// Decodes a stream of `size` bytes; `out` has [`SLACK`] more. Says where the stream ends.
     pub fn decode(&mut self, input: &[u8], size: usize, out: &mut [u8]) -> Result<usize, Bad> {
-        let mut bits = Bits { input, at: 0, bits: 0, count: 0 };
+        let mut bits = Bits { input, at: 0, held: 0, count: 0 };
         let mut at = 0;
         loop {
             bits.refill();
@@ -94,7 +94,7 @@ fn stored(bits: &mut Bits<'_>, size: usize, at: usize, out: &mut [u8]) -> Result
         return Err(Bad);
     }
     out[at..end].copy_from_slice(bytes);
-    *bits = Bits { input: bits.input, at: start + 4 + bytes.len(), bits: 0, count: 0 };
+    *bits = Bits { input: bits.input, at: start + 4 + bytes.len(), held: 0, count: 0 };
     Ok(end)
 }
 
@@ -232,7 +232,7 @@ struct Bits<'i> {
     /// The next byte that was not taken.
     at: usize,
     /// Bits that were taken and not used; there may be more of them than `count`, the same as at `at`.
-    bits: u64,
+    held: u64,
     count: u32,
 }
 
@@ -244,9 +244,10 @@ impl Bits<'_> {
     #[inline]
     fn refill(&mut self) {
         if let Some(eight) = self.input.get(self.at..).and_then(|rest| rest.first_chunk()) {
-            self.bits |= u64::from_le_bytes(*eight) << self.count;
+            self.held |= u64::from_le_bytes(*eight) << self.count;
             self.at += ((63 - self.count) >> 3) as usize;
-            self.count |= 56;
+            // Seven bytes or eight, of which the last one is taken again.
+            self.count |= 0x38;
         } else {
             self.refill_at_end();
         }
@@ -257,7 +258,7 @@ impl Bits<'_> {
         while self.count <= 56 {
             // Whoever uses the zeros has read too far, which is seen from where the stream ends.
             let byte = self.input.get(self.at).copied().unwrap_or_default();
-            self.bits |= u64::from(byte) << self.count;
+            self.held |= u64::from(byte) << self.count;
             self.at += 1;
             self.count += 8;
         }
@@ -265,14 +266,14 @@ impl Bits<'_> {
 
     /// The next bits, at most 15.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the mask leaves so few")]
     fn peek(&self, count: u32) -> u32 {
-        // The mask leaves so few.
-        (self.bits & ((1 << count) - 1)) as u32
+        (self.held & ((1 << count) - 1)) as u32
     }
 
     #[inline]
     fn skip(&mut self, count: u32) {
-        self.bits >>= count;
+        self.held >>= count;
         self.count -= count;
     }
 
@@ -332,11 +333,11 @@ fn fill(table: &mut [u32], bits: u32, lens: &[u8], entries: &[u32], incomplete: 
     let mut symbols = sorted.iter().map(|symbol| entries[usize::from(*symbol)]);
     // Codes are counted up from their highest bit, and read from their lowest.
     let (mut code, mut filled) = (0_usize, 1);
-    for len in 1..=first_bits {
+    for (len, count) in counts.into_iter().enumerate().skip(1).take(first_bits) {
         // What is there for shorter codes is there for each bit that may follow them.
         table.copy_within(..filled, filled);
         filled *= 2;
-        for entry in symbols.by_ref().take(counts[len].into()) {
+        for entry in symbols.by_ref().take(count.into()) {
             table[code] = entry | nibble(len);
             code = following(code, len);
         }
@@ -387,14 +388,14 @@ fn following(code: usize, len: usize) -> usize {
 /// What each code of literals and lengths means.
 const LITERALS: [u32; 288] = {
     let mut entries = [BAD; 288];
-    let (mut symbol, mut length) = (0, 3);
+    let (mut symbol, mut length) = (0_u32, 3);
     while symbol < 286 {
-        entries[symbol] = match symbol {
-            0..256 => (symbol as u32) << 16 | LITERAL,
+        entries[symbol as usize] = match symbol {
+            0..256 => symbol << 16 | LITERAL,
             256 => END,
             285 => 258 << 16,
             _ => {
-                let extra = if symbol < 265 { 0 } else { (symbol as u32 - 261) / 4 };
+                let extra = if symbol < 265 { 0 } else { (symbol - 261) / 4 };
                 let entry = length << 16 | extra << 8;
                 length += 1 << extra;
                 entry
@@ -407,10 +408,10 @@ const LITERALS: [u32; 288] = {
 
 const DISTANCES: [u32; 32] = {
     let mut entries = [BAD; 32];
-    let (mut symbol, mut distance) = (0, 1);
+    let (mut symbol, mut distance) = (0_u32, 1);
     while symbol < 30 {
-        let extra = if symbol < 4 { 0 } else { (symbol as u32 - 2) / 2 };
-        entries[symbol] = distance << 16 | extra << 8;
+        let extra = if symbol < 4 { 0 } else { (symbol - 2) / 2 };
+        entries[symbol as usize] = distance << 16 | extra << 8;
         distance += 1 << extra;
         symbol += 1;
     }
@@ -420,9 +421,9 @@ const DISTANCES: [u32; 32] = {
 /// Of the lengths of codes: their value alone.
 const LENS: [u32; 19] = {
     let mut entries = [0; 19];
-    let mut symbol = 0;
+    let mut symbol = 0_u32;
     while symbol < 19 {
-        entries[symbol] = (symbol as u32) << 16;
+        entries[symbol as usize] = symbol << 16;
         symbol += 1;
     }
     entries
@@ -445,6 +446,7 @@ fn low_byte(number: u32) -> u8 {
 
 /// A number below 16.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the mask leaves four bits")]
 fn nibble(number: usize) -> u32 {
     (number & 15) as u32
 }

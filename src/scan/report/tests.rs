@@ -112,6 +112,51 @@ fn programs_are_told_in_their_own_form() {
     }
 }
 
+/// What of the SARIF 2.1.0 schema concerns us, by hand: `tests/check-reports` holds reports against the schema itself.
+#[test]
+fn sarif_keeps_to_its_schema() {
+    use serde_json::Value;
+
+    let sarif: Value = serde_json::from_str(&written(Format::Sarif, Detail::Full)).expect("it is JSON");
+    let names =
+        |value: &Value| -> Vec<String> { value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>() };
+    let within = |value: &Value, allowed: &[&str]| {
+        let unknown: Vec<_> = names(value).into_iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+        assert_eq!(unknown, Vec::<String>::new(), "the schema has no such properties");
+    };
+    within(&sarif, &["$schema", "version", "runs"]);
+    assert_eq!(sarif["version"], "2.1.0");
+    let run = &sarif["runs"][0];
+    within(run, &["tool", "columnKind", "invocations", "results"]);
+    assert!(["utf16CodeUnits", "unicodeCodePoints"].contains(&run["columnKind"].as_str().expect("text")));
+    let driver = &run["tool"]["driver"];
+    within(driver, &["name", "semanticVersion", "rules"]);
+    let mut rules = Vec::new();
+    for rule in driver["rules"].as_array().expect("a list") {
+        within(rule, &["id", "name", "shortDescription", "defaultConfiguration", "properties"]);
+        assert!(rule["shortDescription"]["text"].is_string());
+        rules.push(rule["id"].as_str().expect("text").to_owned());
+    }
+    rules.dedup();
+    assert_eq!(rules.len(), driver["rules"].as_array().map_or(0, Vec::len), "each rule once");
+    for note in run["invocations"][0]["toolExecutionNotifications"].as_array().expect("a list") {
+        within(note, &["level", "message"]);
+    }
+    assert!(run["invocations"][0]["executionSuccessful"].is_boolean(), "it is required");
+    for result in run["results"].as_array().expect("a list") {
+        within(result, &["ruleId", "level", "message", "partialFingerprints", "locations", "properties"]);
+        assert!(rules.contains(&result["ruleId"].as_str().expect("text").to_owned()));
+        assert!(["none", "note", "warning", "error"].contains(&result["level"].as_str().expect("text")));
+        assert!(result["message"]["text"].is_string());
+        assert!(result["partialFingerprints"].as_object().expect("an object").values().all(Value::is_string));
+        let place = &result["locations"][0]["physicalLocation"];
+        let uri = place["artifactLocation"]["uri"].as_str().expect("text");
+        assert!(uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"\\\\^`{|}".contains(&byte)), "{uri}");
+        within(&place["region"], &["startLine", "startColumn", "byteOffset", "byteLength"]);
+        assert!(place["region"]["startLine"].as_u64() >= Some(1) && place["region"]["startColumn"].as_u64() >= Some(1));
+    }
+}
+
 #[test]
 fn no_control_character_reaches_a_terminal() {
     for format in [Format::Human, Format::Csv, Format::GithubActions, Format::Html, Format::Junit, Format::Json] {

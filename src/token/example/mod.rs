@@ -26,7 +26,11 @@ pub fn is_example(kind: &Kind, text: &[u8], confidence: Confidence) -> bool {
         return true;
     }
     if let Form::Block { .. } = kind.form {
-        return kind.id == "pem-private-key" && !pem::holds_key(text);
+        return match kind.id.as_ref() {
+            "openssh-private-key" => !pem::holds_openssh_key(text),
+            "pem-private-key" => !pem::holds_key(text),
+            _ => false,
+        };
     }
     match kind.check.map(|check| check.algorithm) {
         Some(Algorithm::Jwt { .. }) => jwt::parse(text).is_some_and(|jwt| jwt.is_sample()),

@@ -11,19 +11,33 @@ const MIN_DISTINCT: u32 = 16;
 
 /// Whether the block, markers included, has a key in it. How its lines are broken and quoted does not matter.
 pub fn holds_key(block: &[u8]) -> bool {
-    let Some(start) = find(block, b"KEY-----") else { return false };
-    let inner = &block[start + b"KEY-----".len()..];
-    let inner = &inner[..find(inner, b"-----END").unwrap_or(inner.len())];
+    let Some(inner) = inner(block) else { return false };
     let is_wrapped = find(inner, b"DEK-Info").is_some() || find(inner, b"Proc-Type").is_some();
     let body = body(inner);
+    // A SEQUENCE is the byte 0x30: `M`, and then one of the sixteen characters that begin with two zero bits.
+    let is_sequence = matches!(body.as_slice(), [b'M', b'A'..=b'P', ..]);
+    (is_wrapped || is_sequence) && is_random(&body)
+}
+
+/// The same of a key in the form of OpenSSH, of which the programs that read it have the markers side by side.
+pub fn holds_openssh_key(block: &[u8]) -> bool {
+    inner(block).is_some_and(|inner| is_random(&body(inner)))
+}
+
+/// What stands between the markers.
+fn inner(block: &[u8]) -> Option<&[u8]> {
+    let start = find(block, b"KEY-----")?;
+    let inner = &block[start + b"KEY-----".len()..];
+    Some(&inner[..find(inner, b"-----END").unwrap_or(inner.len())])
+}
+
+fn is_random(body: &[u8]) -> bool {
     let mut seen = [0_u64; 4];
-    for byte in &body {
+    for byte in body {
         seen[usize::from(byte >> 6)] |= 1 << (byte & 63);
     }
     let distinct: u32 = seen.iter().map(|bits| bits.count_ones()).sum();
-    // A SEQUENCE is the byte 0x30: `M`, and then one of the sixteen characters that begin with two zero bits.
-    let is_sequence = matches!(body.as_slice(), [b'M', b'A'..=b'P', ..]);
-    (is_wrapped || is_sequence) && body.len() >= MIN_BODY && distinct >= MIN_DISTINCT
+    body.len() >= MIN_BODY && distinct >= MIN_DISTINCT
 }
 
 /// The base64 characters, without line breaks however they are written: `\n`, `\\n`, `%0A`, `&#10;`, `\u000a`.
@@ -92,5 +106,8 @@ mod tests {
         ] {
             assert!(!holds_key(&block(none)), "{none}");
         }
+        let markers = "\"\n#define OPENSSH_HEADER_END \"";
+        assert!(!holds_openssh_key(&block(markers)));
+        assert!(holds_openssh_key(&block(&format!("\n{}\n", body.replace("MII", "b3B")))));
     }
 }

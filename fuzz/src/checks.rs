@@ -11,7 +11,8 @@ use stanch::clock::{Clock, Timestamp};
 use stanch::recognize::{Identified, Recognizer, Scratch};
 use stanch::scan::engine::{Detector, Edit, From, Marks, Outcome, Texts, Windows};
 use stanch::scan::git::{Closed, HashKind, Options, Reftable, Selection, scan_repository};
-use stanch::scan::{ArchiveLimits, Plan, Target, TextScanner, run_on_stream};
+use stanch::scan::report::{self, Colour, Detail, Format, Look};
+use stanch::scan::{ArchiveLimits, Plan, Target, TextScanner, View, run_on_stream};
 use stanch::token::caveat::{Caveat, Context, Project};
 use stanch::token::checksum::Spans;
 use stanch::token::{jwt, macaroon, pat, shape};
@@ -51,6 +52,26 @@ pub fn import(bytes: &[u8]) {
         assert!(one.start >= end && !one.text.is_empty() && one.start + one.text.len() <= bytes.len());
         end = one.start + one.text.len();
     });
+}
+
+/// A report is refused or shown, and what is shown of it is read again as the same.
+pub fn view(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let view = View { scanner: &SCANNER, now: Timestamp::from_millis(0) };
+    let Ok(outcome) = view.read(&[("report", &text)]) else { return };
+    let written = |outcome: &stanch::scan::Outcome, format| {
+        let mut out = Vec::new();
+        let look = Look { detail: Detail::Full, colour: Colour::Off, width: Some(80) };
+        report::write(outcome, format, look, &mut out).expect("memory takes everything");
+        String::from_utf8(out).expect("reports are UTF-8")
+    };
+    let json = written(&outcome, Format::Json);
+    let again = view.read(&[("report", &json)]).unwrap_or_else(|(_, bad)| panic!("{bad}: {json}"));
+    assert_eq!(written(&again, Format::Json), json);
+    for format in [Format::Human, Format::Html, Format::Sarif, Format::Csv, Format::GithubActions] {
+        let told = written(&outcome, format);
+        assert!(!told.chars().any(|letter| letter.is_control() && !"\r\n".contains(letter)), "{told:?}");
+    }
 }
 
 /// What was recognized is recognized again, as the same token.

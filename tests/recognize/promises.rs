@@ -78,6 +78,32 @@ proptest! {
     }
 
     #[test]
+    fn viewing_any_report_keeps_its_promises(
+        form in 0..4_usize,
+        secret in token_like(),
+        words in "(\\PC|\n|\u{1b}){0,40}",
+        number: u64,
+        noise in "(\\{|\\}|\\[|\\]|\"|:|,|findings|RuleID|schema|1){0,30}",
+    ) {
+        let secret = String::from_utf8_lossy(&secret);
+        let report = match form {
+            0 => serde_json::json!([{ "RuleID": words, "Secret": secret, "File": words, "StartLine": number,
+                "StartColumn": number, "Commit": words, "Author": words, "Date": words, "Message": secret }]),
+            1 => serde_json::json!({ "SourceMetadata": { "Data": { "Git": { "commit": words, "file": secret,
+                "timestamp": words, "line": number, "email": words } } }, "DetectorName": words, "Raw": secret,
+                "VerificationError": words }),
+            2 => serde_json::json!({ "findings": [{ "rule": { "id": words, "name": words }, "finding": {
+                "snippet": secret, "path": words, "line": number, "column_start": number,
+                "validation": { "status": words } } }] }),
+            _ => serde_json::json!({ "version": "2.1.0", "runs": [{ "results": [{ "ruleId": words, "level": words,
+                "locations": [{ "physicalLocation": { "artifactLocation": { "uri": words }, "region": {
+                    "startLine": number, "snippet": { "text": secret } } } }] }] }] }),
+        };
+        checks::view(report.to_string().as_bytes());
+        checks::view(noise.as_bytes());
+    }
+
+    #[test]
     fn importing_any_rules_keeps_its_promises(
         regex in "(acme_|[a-z]|\\(|\\)|\\[0-9a-f\\]|\\{[0-9]{1,3}\\}|\\+|\\*|\\||\\.|\\(\\?i\\)|\\$|\\^){0,12}",
         other in "\\PC{0,60}",

@@ -376,9 +376,7 @@ proptest! {
     ) {
         compare_chain(&Texts::new(scanner()), first, &chain, 700);
     }
-}
 
-proptest! {
     #[test]
     fn what_two_lines_tell_is_what_a_far_look_tells(
         text in "[ab_ %\r]{0,3}(\n[ ]{0,3}[ab]{0,4}[a_ %\r]{0,2}){0,6}[ab_ %\r\n]{0,5}",

@@ -22,7 +22,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::rsa::{BadKey, PrivateKey};
 use super::text_sha256;
 use crate::clock::Timestamp;
-use crate::id::TokenId;
+use crate::id::{OwnerId, TokenId};
 use crate::incident::EmailAddress;
 use crate::store::{self, NewOwnToken, NewOwner, OwnToken, OwnTokenKind, Store};
 use crate::token::catalogue::{Check, Kind, Proof};
@@ -108,7 +108,7 @@ impl OldKeys {
 
     /// Whether a text could be one of these tokens; nothing is proved.
     pub(super) fn could_be(&self, text: &[u8]) -> bool {
-        !self.is_empty() && text.starts_with(b"eyJ") && text.iter().filter(|byte| **byte == b'.').count() == 2
+        !self.is_empty() && text.starts_with(b"eyJ") && text.split(|byte| *byte == b'.').count() == 3
     }
 
     /// Whether a record that was made for such a token still counts.
@@ -126,7 +126,7 @@ impl OldKeys {
         let Some(key) = self.0.iter().find(|key| key.key.signed(parts.signed, &parts.signature)) else {
             return Ok(false);
         };
-        let Some(mut claims) = Claims::read(parts.claims) else {
+        let Some(mut claims) = Claims::read(&parts.claims) else {
             warn!("a token that the old key of upstream {} signed cannot be read", key.upstream);
             return Ok(false);
         };
@@ -137,13 +137,7 @@ impl OldKeys {
             warn!("a token that the old key of upstream {} signed holds nothing that it opens", key.upstream);
             return Ok(false);
         }
-        let owner_id = match store.owner_by_email(&key.owner).await? {
-            Some(owner_id) => owner_id,
-            None => {
-                let owner = NewOwner { name: key.owner.as_str().to_owned(), email: key.owner.clone() };
-                store.ensure_owner(owner).await?
-            }
-        };
+        let owner_id = owner_of(store, &key.owner).await?;
         let sha256 = text_sha256(shown);
         // Named by its hash: it has no name, and its end is as secret as the rest.
         let name =
@@ -176,6 +170,14 @@ pub fn spelled(reported: &Secret) -> Option<Secret> {
     let (signed, signature) = text.split_at_checked(dot + 1)?;
     let signature = encoding::base64(signature)?;
     Some(Secret::new([signed, URL_SAFE_NO_PAD.encode(signature.as_slice()).as_bytes()].concat()))
+}
+
+async fn owner_of(store: &Store, email: &EmailAddress) -> Result<OwnerId, store::Error> {
+    // Whoever is there keeps their name.
+    if let Some(owner_id) = store.owner_by_email(email).await? {
+        return Ok(owner_id);
+    }
+    store.ensure_owner(NewOwner { name: email.as_str().to_owned(), email: email.clone() }).await
 }
 
 async fn open(key: &Arc<OldKey>, sealed: Zeroizing<String>) -> Option<Secret> {
@@ -241,8 +243,8 @@ struct Claims {
 
 impl Claims {
     /// None if they are of another program, or of none.
-    fn read(json: Zeroizing<Vec<u8>>) -> Option<Self> {
-        let claims: Self = serde_json::from_slice(&json).ok()?;
+    fn read(json: &[u8]) -> Option<Self> {
+        let claims: Self = serde_json::from_slice(json).ok()?;
         // With both nobody could say which of the two policies is meant.
         (claims.token.is_some() != claims.github_token.is_some()).then_some(claims)
     }
@@ -286,7 +288,7 @@ mod tests {
     const YEAR: Duration = Duration::from_hours(365 * 24);
 
     fn claims(json: &Json) -> Option<Claims> {
-        Claims::read(Zeroizing::new(json.to_string().into_bytes()))
+        Claims::read(json.to_string().as_bytes())
     }
 
     fn text(header: &str, claims: &str) -> String {
@@ -370,7 +372,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_does_harm(text in "(eyJ)?[A-Za-z0-9_.=-]{0,200}", any in any::<Vec<u8>>()) {
-            let _ = (Parts::read(text.as_bytes()), Parts::read(&any), Claims::read(Zeroizing::new(any.clone())));
+            let _ = (Parts::read(text.as_bytes()), Parts::read(&any), Claims::read(&any));
             let _ = (spelled(&Secret::new(text.into_bytes())), spelled(&Secret::new(any)));
         }
     }

@@ -95,7 +95,7 @@ impl PrivateKey {
             return None;
         }
         let number = BoxedUint::from_be_slice(sealed, bits).ok()?;
-        if &number >= self.params.modulus().as_ref() {
+        if number >= *self.params.modulus().as_ref() {
             return None;
         }
         let sealed = BoxedMontyForm::new(number, &self.params);

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -14,6 +14,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use stanch::clock::Clock;
 
 use crate::process::{Installation, Kind, Process, eventually, record};
 
@@ -75,8 +76,7 @@ impl OldProxy {
 
     /// A token issued `age` seconds ago, with these claims beside.
     fn token(&self, age: i64, claims: Value) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-        let iat = i64::try_from(now).expect("this century") - age;
+        let iat = Clock::system().now().as_millis() / 1_000 - age;
         let mut all = json!({ "iat": iat, "exp": iat + 157_680_000, "token": self.sealed(), "scopes": null });
         let Value::Object(claims) = claims else { panic!("an object") };
         all.as_object_mut().expect("an object").extend(claims);
@@ -117,6 +117,25 @@ async fn proxy_of(serving: &Process) -> String {
 async fn ask(client: &Client, method: Method, url: String, token: &str) -> u16 {
     // Without a scheme before it, as clients of that program may show it.
     client.request(method, url).header("authorization", token).send().await.expect("an answer").status().as_u16()
+}
+
+/// Tokens that are not to be accepted, and why.
+fn unacceptable(old: &OldProxy, stranger: &OldProxy, good: &str) -> Vec<(&'static str, String)> {
+    let all = || json!({ "allowed": ["* .*"] });
+    let (signed, signature) = good.rsplit_once('.').expect("three parts");
+    let other_claims = old.token(0, all());
+    let unsigned = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"none"}"#);
+    let (_, claims) = signed.split_once('.').expect("three parts");
+    vec![
+        ("another key", stranger.token(0, all())),
+        ("over for five seconds", old.token(157_680_005, all())),
+        ("issued in a minute", old.token(-60, all())),
+        ("another token's signature", format!("{}.{signature}", other_claims.rsplit_once('.').expect("parts").0)),
+        ("no signature", format!("{unsigned}.{claims}.")),
+        ("padded", format!("{good}==")),
+        ("sealed for another key", old.token(0, json!({ "token": stranger.sealed(), "allowed": ["* .*"] }))),
+        ("no end", old.token(0, json!({ "exp": "none", "allowed": ["* .*"] }))),
+    ]
 }
 
 async fn old_tokens_go_on(kind: Kind) {
@@ -165,21 +184,7 @@ async fn old_tokens_go_on(kind: Kind) {
 
     // What is not signed by the key, has ended, has not begun, or is spelled otherwise opens nothing.
     let heard_before = heard.lock().unwrap_or_else(PoisonError::into_inner).len();
-    let allowed = || json!({ "allowed": ["* .*"] });
-    let (head, signature) = used.rsplit_once('.').expect("three parts");
-    let other_claims = old.token(0, allowed());
-    let unsigned = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"none"}"#);
-    let (_, claims) = head.split_once('.').expect("three parts");
-    for (what, token) in [
-        ("another key", stranger.token(0, allowed())),
-        ("over for five seconds", old.token(157_680_005, allowed())),
-        ("issued in a minute", old.token(-60, allowed())),
-        ("another token's signature", format!("{}.{signature}", other_claims.rsplit_once('.').expect("parts").0)),
-        ("no signature", format!("{unsigned}.{claims}.")),
-        ("padded", format!("{used}==")),
-        ("sealed for another key", old.token(0, json!({ "token": stranger.sealed(), "allowed": ["* .*"] }))),
-        ("no end", old.token(0, json!({ "exp": "none", "allowed": ["* .*"] }))),
-    ] {
+    for (what, token) in unacceptable(&old, &stranger, &used) {
         assert_eq!(get("/user", &token).await, 401, "{what}");
     }
     assert_eq!(heard.lock().unwrap_or_else(PoisonError::into_inner).len(), heard_before, "nothing of it was sent on");
@@ -198,12 +203,13 @@ async fn old_tokens_go_on(kind: Kind) {
     assert!(ours.starts_with("stanch_mgc_"), "{}", String::from_utf8_lossy(&rotated.stderr));
     assert_eq!((get("/repos/o/r/issues", &ours).await, get("/user", &ours).await), (200, 403));
 
+    let (_, signature) = used.rsplit_once('.').expect("three parts");
     // A leak kills one that was used and one that nobody has shown here yet, however the reporter spells it.
     let never_shown = old.token(50, json!({ "allowed": ["GET /user"] }));
     let records = [
         record(&format!("Authorization: Bearer {used}"), "https://example.org/1"),
         record(&format!("{never_shown}=="), "https://example.org/2"),
-        record(&stranger.token(0, allowed()), "https://example.org/3"),
+        record(&stranger.token(0, json!({ "allowed": ["* .*"] })), "https://example.org/3"),
     ];
     let reported = Instant::now();
     assert_eq!(world.deliver(serving.addr(), &records).await.expect("an answer").status, 200);

@@ -21,6 +21,8 @@ fn the_exit_code_tells_clean_found_wrong_and_incomplete() {
     assert_eq!(clean.run(&["scan", "gone"]).code(), 2);
     assert_eq!(clean.run(&["scan", "--rule", "no-such-kind"]).code(), 2);
     assert_eq!(clean.run(&["scan", "--no-such-flag"]).code(), 2);
+    let unasked = leaky.run(&["scan", "--fail", "verified"]);
+    assert!(unasked.code() == 2 && unasked.err().contains("needs --verify"), "{}", unasked.err());
     let seven = Folder::new().with("a.7z", b"7z\xbc\xaf\x27\x1c rest");
     assert_eq!(seven.run(&["scan"]).code(), 3);
 }

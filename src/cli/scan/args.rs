@@ -223,6 +223,8 @@ pub enum Fail {
     Any,
     Checksum,
     Never,
+    /// Those whose issuer says that they live; needs --verify
+    Verified,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -82,6 +82,10 @@ impl Command {
 fn scan(args: &ScanArgs, ask: Ask) -> anyhow::Result<ExitCode> {
     let stdout = if io::stdout().is_terminal() { Stdout::Terminal } else { Stdout::Elsewhere };
     let shows_secrets = args.shows_secrets(stdout)?;
+    if args.fail == Fail::Verified && !args.ask.is_verifying() {
+        // Else every scan would pass.
+        return Err(super::Usage("--fail verified needs --verify: nobody else can say what lives".into()).into());
+    }
     let targets = args.targets()?;
     let mut plan = args.plan(&targets, ask.kinds()?)?;
     plan.secrets = if shows_secrets { Secrets::Kept } else { ask.secrets() };
@@ -239,6 +243,9 @@ fn code(outcome: &Outcome, answered: Answered, args: &ScanArgs) -> ExitCode {
             outcome.findings.iter().any(|finding| finding.confidence >= crate::token::Confidence::Checksum)
         }
         Fail::Never => false,
+        Fail::Verified => {
+            outcome.findings.iter().any(|finding| finding.confidence == crate::token::Confidence::Verified)
+        }
     };
     if counts && args.update_baseline.is_none() {
         ExitCode::from(args.exit_code)

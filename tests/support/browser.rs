@@ -37,6 +37,9 @@ pub struct Look {
 pub const DESKTOP: Look = Look { width: 1280, height: 900, dark: false };
 pub const PHONE: Look = Look { width: 390, height: 844, dark: false };
 
+/// How long an element of a page that is still being opened is waited for.
+const ELEMENT_WAIT_MS: u64 = 2_000;
+
 /// The key under which `WebDriver` names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -86,7 +89,7 @@ impl Driver {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": options, "unhandledPromptBehavior": "accept",
             // An element of a page that is still being opened is waited for.
-            "timeouts": { "implicit": 2_000 },
+            "timeouts": { "implicit": ELEMENT_WAIT_MS },
         } } });
         let session = self.call("POST", "/session", Some(wanted)).await;
         let browser = Browser { driver: self, id: session["sessionId"].as_str().expect("an id").to_owned() };
@@ -163,9 +166,16 @@ impl Browser<'_> {
         self.with_element(css, "GET", "text", None).await.as_str().expect("text").to_owned()
     }
 
+    /// Whether the page has such an element now. What is not there is not waited for.
     pub async fn has(&self, css: &str) -> bool {
+        self.wait_for_elements(0).await;
         let found = self.call("POST", "/elements", Some(json!({ "using": "css selector", "value": css }))).await;
+        self.wait_for_elements(ELEMENT_WAIT_MS).await;
         !found.as_array().expect("a list").is_empty()
+    }
+
+    async fn wait_for_elements(&self, at_most_ms: u64) {
+        self.call("POST", "/timeouts", Some(json!({ "implicit": at_most_ms }))).await;
     }
 
     pub async fn click(&self, css: &str) {

@@ -92,6 +92,8 @@ pub mod metric {
         PUBLIC_KEY_LAST_REFRESH_TIMESTAMP_SECONDS: Gauge = "stanch_public_key_last_refresh_timestamp_seconds";
         /// Rows whose purge date has passed.
         PURGE_OVERDUE_ROWS: Gauge = "stanch_purge_overdue_rows";
+        /// 1 for a reporter of whose many reports of a week none is ours {origin}.
+        REPORTER_NEVER_VALID: Gauge = "stanch_reporter_never_valid";
         /// Records of committed deliveries {origin, kind, outcome}.
         REPORTS_TOTAL: Counter = "stanch_reports_total";
         /// Revocations by their result {issuer, outcome}.

@@ -82,7 +82,9 @@ async fn refresh(store: &Store, issuers: &[IssuerName], clock: &Clock) -> Result
     let month_ago = Timestamp::from_millis(now.as_millis() - 31 * DAY_MILLIS);
     for reporter in store.reporters(month_ago).await? {
         let days = reporter.slow_days_this_month(now);
-        gauge!(metric::SLOW_ANSWER_DAYS_MONTH, "origin" => reporter.origin).set(days as f64);
+        gauge!(metric::SLOW_ANSWER_DAYS_MONTH, "origin" => reporter.origin.clone()).set(days as f64);
+        let never = f64::from(u8::from(reporter.is_never_valid(now)));
+        gauge!(metric::REPORTER_NEVER_VALID, "origin" => reporter.origin).set(never);
     }
     brake(store, issuers).await
 }

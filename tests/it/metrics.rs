@@ -53,6 +53,10 @@ async fn every_metric(kind: Kind) {
                  WHERE state = 'closed' AND issuer = 'acme'";
     world.db.run(stuck).await;
     world.db.run("UPDATE occurrences SET purge_at = 1 WHERE incident_id IN (SELECT incident_id FROM holds)").await;
+    let mute = "INSERT INTO reporter_hours (origin, hour, deliveries, reports, tokens, unrecognized, malformed) \
+                VALUES ('mute', HOUR, 12, 12, 0, 12, 0)";
+    let hour = stanch::clock::Clock::system().now().as_millis() / 3_600_000 * 3_600_000 - 7_200_000;
+    world.db.run(&mute.replace("HOUR", &hour.to_string())).await;
     let expected = [
         "stanch_brake_budget_remaining{issuer=\"acme\"} 0",
         "stanch_brake_budget_remaining{issuer=\"builtin\"} 0",
@@ -74,6 +78,8 @@ async fn every_metric(kind: Kind) {
         "stanch_macaroons_accepted_total{attenuated=\"true\"} 1",
         "stanch_added_caveats_total{caveat=\"expiration\"} 1",
         "stanch_slow_answer_days_month{origin=\"github\"} 0",
+        "stanch_reporter_never_valid{origin=\"github\"} 0",
+        "stanch_reporter_never_valid{origin=\"mute\"} 1",
     ];
     let shown = async || {
         let text = serving.get("/metrics").await.1;

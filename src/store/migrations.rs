@@ -121,6 +121,22 @@ pub(super) async fn apply(migrator: &Migrator, connection: &mut impl Migrate) ->
     })
 }
 
+/// How SQLite would go about these statements in a database of the newest schema.
+#[cfg(test)]
+pub(super) async fn planned(texts: &[String]) -> Vec<Vec<String>> {
+    use sqlx::{Connection as _, Row as _};
+
+    let mut database = sqlx::SqliteConnection::connect("sqlite::memory:").await.expect("it opens");
+    apply(&sqlite(), &mut database).await.expect("the schema is made");
+    let mut plans = Vec::new();
+    for text in texts {
+        let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
+        let plan = sqlx::raw_sql(text).fetch_all(&mut database).await.expect("a plan");
+        plans.push(plan.iter().map(|row| row.get("detail")).collect());
+    }
+    plans
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,24 +43,28 @@ impl Store {
     ) -> Result<Page<RevokedToken>, Error> {
         let mut session = self.read().await?;
         let rows = page.rows();
-        let mut statement = Assembled::new(
-            "-- revoked.list
-             SELECT issuer, issued_token_id, incident_id, revoked_at
-             FROM revocations
-             WHERE 1 = 1",
-        );
-        statement.push_if("AND issuer = {?}", filter.issuer.as_deref());
-        statement.push_if("AND revoked_at >= {?}", filter.revoked_from);
-        statement.push_if("AND revoked_at < {?}", filter.revoked_before);
-        if let Some(Cursor { at, id }) = &page.after {
-            statement.push("AND (revoked_at, incident_id) < ({?}, {?})", binds![*at, id.as_str()]);
-        }
-        statement.push("ORDER BY revoked_at DESC, incident_id DESC\nLIMIT {?}", vec![Value::from(rows + 1)]);
         let found: Vec<Revocation> =
-            session.assembled(statement).await?.iter().map(Revocation::read).collect::<Result<_, _>>()?;
+            session.assembled(listing(filter, page)).await?.iter().map(Revocation::read).collect::<Result<_, _>>()?;
         let page = Page::of(found, rows, |it| Cursor { at: it.revoked_at, id: it.incident_id.to_string() });
         Ok(Page { items: with_incidents(&mut session, page.items).await?, next: page.next })
     }
+}
+
+fn listing(filter: &RevokedFilter, page: &PageRequest) -> Assembled {
+    let mut statement = Assembled::new(
+        "-- revoked.list
+         SELECT issuer, issued_token_id, incident_id, revoked_at
+         FROM revocations
+         WHERE 1 = 1",
+    );
+    statement.push_if("AND issuer = {?}", filter.issuer.as_deref());
+    statement.push_if("AND revoked_at >= {?}", filter.revoked_from);
+    statement.push_if("AND revoked_at < {?}", filter.revoked_before);
+    if let Some(Cursor { at, id }) = &page.after {
+        statement.push("AND (revoked_at, incident_id) < ({?}, {?})", binds![*at, id.as_str()]);
+    }
+    statement.push("ORDER BY revoked_at DESC, incident_id DESC\nLIMIT {?}", vec![Value::from(page.rows() + 1)]);
+    statement
 }
 
 struct Revocation {
@@ -104,4 +108,26 @@ async fn with_incidents(session: &mut Session, found: Vec<Revocation>) -> Result
         })
     };
     found.into_iter().map(whole).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::migrations::planned;
+
+    #[tokio::test]
+    async fn every_page_of_the_record_is_read_from_an_index_in_its_order() {
+        let mut texts = Vec::new();
+        for bits in 0..(1 << 4) {
+            let at = |bit: u32| (bits & (1 << bit) != 0).then(|| Timestamp::from_millis(1));
+            let issuer = (bits & 1 != 0).then(|| "x".to_owned());
+            let filter = RevokedFilter { issuer, revoked_from: at(1), revoked_before: at(2) };
+            let after = at(3).map(|at| Cursor { at, id: "inc_1".into() });
+            texts.push(listing(&filter, &PageRequest { after, limit: 50 }).sqlite());
+        }
+        for (text, plan) in texts.iter().zip(planned(&texts).await) {
+            let index = if text.contains("AND issuer") { "revocations_by_issuer" } else { "revocations_by_time" };
+            assert!(plan.len() == 1 && plan[0].contains(index), "{plan:?} of {text}");
+        }
+    }
 }

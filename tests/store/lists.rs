@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use stanch::clock::Timestamp;
 use stanch::incident::{Actor, EventKind, Incident, IssuerName, Outcome, State, Step, Verdict};
 use stanch::store::{Attempt, Composed, Count, IncidentFilter, PageRequest, RevokedFilter, Store};
 use stanch::token::KindId;
@@ -9,6 +11,30 @@ use stanch::token::KindId;
 use crate::db::TestDb;
 use crate::given::*;
 use crate::on_both_databases;
+
+/// Rows of [`MANY`].
+const ROWS: i64 = 20_000;
+/// As many incidents as make a planner think, put there by SQL.
+const MANY: &str = "
+    INSERT INTO deliveries (id, origin, key_id, body_sha256, received_at, reports)
+    VALUES ('dlv_00000000000000000000000001', 'github', 'k', 'b', 1, 1);
+    INSERT INTO incidents (id, delivery_id, origin, kind, fingerprint, confidence, hint, issuer, state, outcome, verdict,
+                           issued_token_id, received_at, closed_at, version)
+    SELECT 'inc_' || lpad(n::text, 26, '0'), 'dlv_00000000000000000000000001', 'github',
+           CASE WHEN n % 7 = 0 THEN 'acme-token' ELSE 'stanch-pat' END, 'f1:' || n, 'checksum', 'wxyz',
+           CASE WHEN n % 7 = 0 THEN 'acme' ELSE 'builtin' END,
+           CASE WHEN n % 400 = 0 THEN 'stuck' WHEN n % 500 = 1 THEN 'held' ELSE 'closed' END,
+           CASE WHEN n % 400 = 0 OR n % 500 = 1 THEN NULL ELSE 'not_ours' END, 'not_ours', 't' || n,
+           1700000000000 + n * 1000, 1700000000900 + n * 1000, 3
+    FROM generate_series(0, 19999) AS numbers(n);
+    UPDATE incidents SET stuck_step = 'revoke', reason = 'refuses us' WHERE state = 'stuck';
+    UPDATE incidents SET reason = 'over the budget' WHERE state = 'held';
+    INSERT INTO revocations (issuer, issued_token_id, incident_id, revoked_at)
+    SELECT issuer, issued_token_id, id, received_at FROM incidents WHERE state = 'closed';
+    INSERT INTO incident_terms (term, incident_id) SELECT 't:ci-' || substr(fingerprint, 4), id FROM incidents;
+    ANALYZE;
+    SELECT pg_stat_reset();
+";
 
 /// Seven incidents, a minute apart: those with even numbers are of another issuer, every third of another kind.
 async fn seven(db: &TestDb, store: &Store) {
@@ -107,6 +133,56 @@ on_both_databases! {
         assert_eq!(store.count_incidents(&filter(), 3).await.expect("counted"), Count::AtLeast(3));
         assert_eq!(store.count_incidents(&filter(), 7).await.expect("counted"), Count::Exactly(7));
         assert_eq!(store.incident_counts().await.expect("read"), [("open".to_owned(), 7)]);
+    }
+
+    async fn no_page_of_a_list_reads_the_whole_table(db) {
+        // SQLite's plans are looked at where its statements are made; PostgreSQL chooses by what is in the tables, and
+        // counts what it reads.
+        if db.file().is_some() {
+            return;
+        }
+        db.open().await.close().await;
+        db.run(MANY).await;
+        let store = db.open().await;
+        let filter = IncidentFilter::default;
+        let cursor = BASE64_URL_SAFE_NO_PAD.encode("1700005000000.inc_1");
+        let deep = PageRequest { after: Some(cursor.parse().expect("a cursor")), limit: 50 };
+        for filter in [
+            filter(),
+            IncidentFilter { states: words(&["stuck"]), ..filter() },
+            IncidentFilter { states: words(&["held", "stuck"]), issuer: Some(word("acme")), ..filter() },
+            IncidentFilter { states: words(&["closed"]), issuer: Some(word("acme")), ..filter() },
+            IncidentFilter { kind: Some(word("acme-token")), ..filter() },
+            IncidentFilter { origin: Some(word("github")), kind: Some(word("acme-token")), ..filter() },
+            IncidentFilter { text: Some(word("ci-77")), ..filter() },
+            IncidentFilter { owner: Some(word("nobody")), ..filter() },
+            IncidentFilter { received_before: Some(Timestamp::from_millis(1_700_003_000_000)), ..filter() },
+        ] {
+            for page in [&PageRequest::first(50), &deep] {
+                store.incidents(&filter, page).await.expect("read");
+            }
+        }
+        for issuer in [None, Some(word("acme"))] {
+            let filter = RevokedFilter { issuer, ..RevokedFilter::default() };
+            for page in [&PageRequest::first(50), &deep] {
+                store.revoked_tokens(&filter, page).await.expect("read");
+            }
+        }
+        // What a connection read is counted when it ends.
+        store.close().await;
+        let read = "SELECT COALESCE(sum(seq_tup_read), 0)::bigint FROM pg_stat_user_tables
+                    WHERE relname IN ('incidents', 'incident_terms', 'revocations', 'occurrences')";
+        let looked = "SELECT COALESCE(sum(idx_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname = 'incidents'";
+        let mut looks = tokio::time::interval(Duration::from_millis(50));
+        for _ in 0..200 {
+            looks.tick().await;
+            if db.number(looked).await >= 20 {
+                break;
+            }
+        }
+        assert!(db.number(looked).await >= 20, "the indexes are used");
+        // Filling them read each of them once.
+        assert!(db.number(read).await < 3 * ROWS, "a table of {ROWS} rows was read: {}", db.number(read).await);
     }
 
     async fn an_incident_is_found_by_what_names_it(db) {

@@ -40,6 +40,14 @@ impl Assembled {
 }
 
 #[cfg(test)]
+impl Assembled {
+    /// As SQLite gets it.
+    pub(in crate::store) fn sqlite(&self) -> String {
+        super::statement::sqlite(&self.text)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

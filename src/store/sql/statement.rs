@@ -57,8 +57,13 @@ impl Statement {
 impl Statement {
     /// As SQLite gets it.
     pub(in crate::store) fn sqlite(&self) -> String {
-        render(self.text, Dialect::Sqlite)
+        sqlite(self.text)
     }
+}
+
+#[cfg(test)]
+pub(super) fn sqlite(text: &str) -> String {
+    render(text, Dialect::Sqlite)
 }
 
 impl Bulk {

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 /// Makes every character visible and bounds the length: controls, writing-direction marks and invisible characters are
 /// written as `\n` or `\u{202e}`, and after `max_chars` characters the rest is replaced by `…`.
 ///
@@ -27,6 +29,20 @@ pub fn inert(text: &str, max_chars: usize) -> String {
         }
     }
     shown
+}
+
+/// As [`inert`], for every text in a JSON value, the names of fields included.
+pub fn inert_json(value: &Value) -> Value {
+    const TEXT: usize = 2_000;
+    match value {
+        Value::String(text) => inert(text, TEXT).into(),
+        Value::Array(items) => items.iter().map(inert_json).collect::<Vec<_>>().into(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| (inert(name, TEXT), inert_json(value)));
+            fields.collect::<serde_json::Map<_, _>>().into()
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) => value.clone(),
+    }
 }
 
 /// Controls, format characters (Unicode general category Cf), line and paragraph separators, fillers without a glyph,
@@ -139,6 +155,12 @@ mod tests {
         assert_eq!(inert("gpj.\u{202e}exe", 64), r"gpj.\u{202e}exe");
         assert_eq!(inert("pay\u{200b}pal\u{e0041}", 64), r"pay\u{200b}pal\u{e0041}");
         assert_eq!(inert("nul\0", 64), r"nul\u{0}");
+    }
+
+    #[test]
+    fn json_is_inert_at_every_depth() {
+        let hostile = serde_json::json!({ "a\u{202e}": [1, null, { "b": "x\u{1b}[2J" }] });
+        assert_eq!(inert_json(&hostile).to_string(), r#"{"a\\u{202e}":[1,null,{"b":"x\\u{1b}[2J"}]}"#);
     }
 
     #[test]

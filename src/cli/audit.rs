@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::out::Colour;
 use super::table::Table;
-use super::{Context, out, ready, when};
+use super::{Context, operator, out, ready, when};
+use crate::clock::Timestamp;
 use crate::id::IncidentId;
-use crate::redact::inert;
+use crate::incident::EventKind;
+use crate::redact::{inert, inert_json};
 use crate::store::{AuditFilter, ChainReport, Cursor, PageRequest, StoredEvent};
 
 #[derive(Subcommand)]
@@ -71,6 +73,12 @@ struct Filter {
     /// Only about this incident
     #[arg(long, value_name = "ID")]
     incident: Option<IncidentId>,
+    /// Only at or after this instant
+    #[arg(long, value_name = "INSTANT", value_parser = when::instant)]
+    since: Option<Timestamp>,
+    /// Only before this instant
+    #[arg(long, value_name = "INSTANT", value_parser = when::instant)]
+    until: Option<Timestamp>,
 }
 
 impl Filter {
@@ -80,7 +88,8 @@ impl Filter {
             actor: self.actor,
             operators_only: self.operators,
             incident_id: self.incident,
-            ..AuditFilter::default()
+            from: self.since,
+            before: self.until,
         }
     }
 }
@@ -101,6 +110,9 @@ impl Export {
         let filter = self.filter.ready();
         let mut request = PageRequest::first(1_000);
         let mut written = Ok(());
+        // What is taken out of the service is on the trail before the first byte leaves.
+        let detail = json!({ "what": "audit trail", "format": "jsonl" });
+        store.note(operator(context), EventKind::Exported, detail).await?;
         while written.is_ok() {
             let page = store.audit_events(&filter, &request).await?;
             written = page.items.iter().try_for_each(|event| out::data(shown(event).to_string()));
@@ -189,7 +201,7 @@ fn shown(event: &StoredEvent) -> Value {
         "actor": inert(&event.actor, 200),
         "kind": event.kind,
         "incident_id": event.incident_id,
-        "detail": event.detail,
+        "detail": inert_json(&event.detail),
     })
 }
 

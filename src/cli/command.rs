@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use super::{
     Context, audit, config, demo, doctor, drill, export, incident, init, issuer, keys, operators, queue, reporter,
-    send, serve, token, work,
+    send, serve, statistics, token, work,
 };
 
 /// What stanch was asked to do.
@@ -53,6 +53,8 @@ pub enum Command {
     Search(super::scan::Command),
     /// Play the reporter: sign and post leaked-token reports, well-formed or not
     Send(Box<send::SendArgs>),
+    /// See how much leaked, what became of it, and how fast
+    Statistics(statistics::Statistics),
     /// Make, narrow, check, list, rotate and revoke tokens of the built-in issuer
     #[command(subcommand)]
     Token(token::Command),
@@ -81,6 +83,7 @@ impl Command {
             #[cfg(feature = "scan")]
             Self::Search(command) => command.run(context),
             Self::Send(args) => wait_for(send::run(*args, context)),
+            Self::Statistics(command) => wait_for(command.run(context)),
             Self::Token(command) => wait_for(command.run(context)),
             Self::Serve(command) => wait_for(command.run(context)),
             Self::Work(command) => wait_for(command.run(context)),

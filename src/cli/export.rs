@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Context, operator, out, ready};
+use super::{Context, operator, out, ready, when};
 use crate::clock::Timestamp;
 use crate::http::export::Format;
 use crate::incident::EventKind;
@@ -32,10 +32,10 @@ pub struct Revoked {
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
     /// Revoked at or after this instant
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, value_name = "INSTANT", value_parser = when::instant)]
     since: Option<Timestamp>,
     /// Revoked before this instant
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, value_name = "INSTANT", value_parser = when::instant)]
     until: Option<Timestamp>,
 }
 
@@ -72,8 +72,4 @@ async fn write(store: &Store, filter: &RevokedFilter, format: Format) -> anyhow:
         let Some(next) = page.next else { return Ok(count) };
         request.after = Some(next);
     }
-}
-
-fn instant(text: &str) -> Result<Timestamp, &'static str> {
-    Timestamp::parse(text).ok_or("an instant is as 2026-11-24T10:00:00Z")
 }

@@ -10,7 +10,10 @@ use super::Cli;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Run the service", &["serve", "work", "demo"]),
     ("Set it up", &["init", "doctor", "config", "keys"]),
-    ("Look after leaked tokens", &["incident", "issuer", "reporter", "queue", "drill", "export", "audit", "operator"]),
+    (
+        "Look after leaked tokens",
+        &["incident", "issuer", "reporter", "queue", "statistics", "drill", "export", "audit", "operator"],
+    ),
     ("Mint tokens of the built-in issuer", &["token"]),
     ("Search for tokens", &["scan", "view", "rules", "hook", "completions", "man"]),
     ("Play the reporter", &["send"]),

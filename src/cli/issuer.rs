@@ -57,6 +57,9 @@ pub struct Switch {
     /// Why; kept in the audit trail, so without secrets in it
     #[arg(long)]
     reason: String,
+    /// What is so now, as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Command {
@@ -135,7 +138,7 @@ impl Show {
         };
         if self.json {
             let nodes = nodes.iter().map(|found| {
-                json!({ "node": found.node, "breaker": found.breaker, "resting_until": found.resting_until,
+                json!({ "node": inert(&found.node, 64), "breaker": found.breaker, "resting_until": found.resting_until,
                         "reason": found.reason.as_deref().map(|why| inert(why, 300)), "updated_at": found.updated_at })
             });
             let shown = json!({ "name": name.as_str(), "live": count(&waiting.live), "held": count(&waiting.held),
@@ -191,7 +194,13 @@ impl Switch {
             Paused::Issuer(name) => format!("issuer {name}"),
         };
         let (did, is) = if pause { ("paused", "paused already") } else { ("resumed", "not paused") };
-        out::talk(if changed? { format!("{did} {named}") } else { format!("{named} is {is}") });
+        let changed = changed?;
+        if self.json {
+            let name = self.name.as_deref().map(|name| inert(name, 64));
+            out::data(json!({ "issuer": name, "paused": pause, "changed": changed }).to_string())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        out::talk(if changed { format!("{did} {named}") } else { format!("{named} is {is}") });
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -50,6 +50,8 @@ pub mod scan;
 #[cfg(feature = "server")]
 pub mod send;
 #[cfg(feature = "server")]
+mod statistics;
+#[cfg(feature = "server")]
 pub mod table;
 #[cfg(feature = "server")]
 mod token;

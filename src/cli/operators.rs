@@ -13,7 +13,8 @@ use super::out::Colour;
 use super::table::Table;
 use super::{Context, HintExt as _, operator, out, ready, when};
 use crate::config::Config;
-use crate::dashboard::{LINK_LASTS, Link};
+use crate::http::auth::{LINK_LASTS, Link};
+use crate::http::operator_view;
 use crate::operator::Role;
 use crate::store::{Operator, OperatorChange, OperatorName, Store};
 
@@ -41,12 +42,18 @@ pub struct Add {
     /// viewer looks, responder decides about incidents, admin also manages tokens and operators
     #[arg(long, default_value = "viewer")]
     role: Role,
+    /// What was done as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
 pub struct Named {
     /// What they sign in with
     name: OperatorName,
+    /// What was done as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -55,6 +62,9 @@ pub struct SetRole {
     name: OperatorName,
     /// viewer, responder or admin
     role: Role,
+    /// What was done as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -77,32 +87,39 @@ impl Command {
         let actor = operator(context);
         let end = context.clock.now().plus(LINK_LASTS);
         match self {
-            Self::Add(Add { name, role }) => {
+            Self::Add(Add { name, role, json }) => {
                 let link = Link::new()?;
                 check(store.add_operator(&name, role, (link.sha256, end), actor).await?, &name)?;
+                let url = link.url(&base(config, config.server.listen.0));
+                if json {
+                    return told(
+                        &json!({ "name": name.as_str(), "role": role.word(), "link": url, "link_ends_at": end }),
+                    );
+                }
                 out::talk(format!("added {name} as {role}; the link below works once, for {} days", days()));
-                Ok(out::data(link.url(&base(config, config.server.listen.0)))?)
+                Ok(out::data(url)?)
             }
-            Self::Reset(Named { name }) => {
+            Self::Reset(Named { name, json }) => {
                 let link = Link::new()?;
                 check(store.reset_operator(&name, (link.sha256, end), actor).await?, &name)?;
+                let url = link.url(&base(config, config.server.listen.0));
+                if json {
+                    return told(&json!({ "name": name.as_str(), "link": url, "link_ends_at": end }));
+                }
                 out::talk(format!("{name} is signed out; the link below works once, for {} days", days()));
-                Ok(out::data(link.url(&base(config, config.server.listen.0)))?)
+                Ok(out::data(url)?)
             }
-            Self::Disable(Named { name }) => {
+            Self::Disable(Named { name, json }) => {
                 check(store.disable_operator(&name, actor).await?, &name)?;
-                out::talk(format!("disabled {name}"));
-                Ok(())
+                done(json, format!("disabled {name}"), &json!({ "name": name.as_str(), "disabled": true }))
             }
-            Self::Enable(Named { name }) => {
+            Self::Enable(Named { name, json }) => {
                 check(store.enable_operator(&name, actor).await?, &name)?;
-                out::talk(format!("enabled {name}"));
-                Ok(())
+                done(json, format!("enabled {name}"), &json!({ "name": name.as_str(), "disabled": false }))
             }
-            Self::Role(SetRole { name, role }) => {
+            Self::Role(SetRole { name, role, json }) => {
                 check(store.set_operator_role(&name, role, actor).await?, &name)?;
-                out::talk(format!("{name} is {role} now"));
-                Ok(())
+                done(json, format!("{name} is {role} now"), &json!({ "name": name.as_str(), "role": role.word() }))
             }
             Self::List(list) => list.run(context, &store.operators().await?),
         }
@@ -113,7 +130,7 @@ impl List {
     fn run(&self, context: &Context, operators: &[Operator]) -> anyhow::Result<()> {
         let now = context.clock.now();
         if self.json {
-            let entries: Vec<_> = operators.iter().map(as_json).collect();
+            let entries: Vec<_> = operators.iter().map(operator_view).collect();
             return Ok(out::data(serde_json::to_string_pretty(&entries)?)?);
         }
         if operators.is_empty() {
@@ -129,16 +146,16 @@ impl List {
     }
 }
 
-fn as_json(operator: &Operator) -> serde_json::Value {
-    json!({
-        "id": operator.id,
-        "name": operator.name.as_str(),
-        "role": operator.role.word(),
-        "state": state(operator),
-        "created_at": operator.created_at,
-        "signed_in_at": operator.signed_in_at,
-        "disabled_at": operator.disabled_at,
-    })
+fn told(shown: &serde_json::Value) -> anyhow::Result<()> {
+    Ok(out::data(serde_json::to_string_pretty(shown)?)?)
+}
+
+fn done(json: bool, said: String, shown: &serde_json::Value) -> anyhow::Result<()> {
+    if json {
+        return told(shown);
+    }
+    out::talk(said);
+    Ok(())
 }
 
 fn state(operator: &Operator) -> &'static str {

@@ -11,7 +11,8 @@ use clap::Args;
 use super::service::{Halves, Service, signalled};
 use super::{Context, keys, operators, out, ready};
 use crate::config::{Config, Flags, Listen};
-use crate::dashboard::{BOOTSTRAP_LASTS, Link};
+use crate::dashboard::BOOTSTRAP_LASTS;
+use crate::http::auth::Link;
 use crate::telemetry;
 
 /// Arguments of `stanch serve`.

@@ -22,6 +22,7 @@ use crate::incident::brake::Mode;
 use crate::intake::{Intake, Parts};
 use crate::issuer::Issuers;
 use crate::mint::{Authenticator, Mint};
+use crate::notice::Mailer;
 use crate::recognize::Recognizer;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -98,10 +99,16 @@ impl Service {
         };
         let upstreams = config.proxy.upstreams().map_err(anyhow::Error::msg)?;
         let app = App::new(settings, parts).with_upstreams(upstreams, config.proxy.minting_owners());
+        let mailer = Arc::new(ready::mailer(config)?);
+        let app = app.with_configured(http::Configured {
+            effective: config.show().trim().to_owned(),
+            url: config.dashboard.base(),
+            mailer: Some(Arc::clone(&mailer)),
+        });
         let app = app.with_drills(ready::drills(config, &store, clock, ready::url_of(addr)?)?);
         let mut table = http::table(&app);
         if config.dashboard.enabled {
-            table = table.and(desk(config, &app, recognizer, fingerprints)?.routes());
+            table = table.and(desk(config, &app, recognizer, fingerprints, mailer)?.routes());
         }
         let table = table.with_document();
         table.check()?;
@@ -151,6 +158,7 @@ fn desk(
     app: &App,
     recognizer: Arc<Recognizer>,
     fingerprints: Arc<FingerprintRing>,
+    mailer: Arc<Mailer>,
 ) -> anyhow::Result<Desk> {
     let builtin = &config.issuer.builtin;
     let own = builtin.enabled.then(|| ("builtin".to_owned(), "its own tokens".to_owned()));
@@ -164,7 +172,7 @@ fn desk(
         link_hosts: config.dashboard.link_hosts.clone(),
         issuers: own.into_iter().chain(elsewhere).collect(),
     };
-    let mailer = Some(Arc::new(ready::mailer(config)?));
+    let mailer = Some(mailer);
     let mint = if builtin.enabled {
         Some(Mint::new(app.store.clone(), ready::mint_settings(config)?, app.clock.clone()))
     } else {

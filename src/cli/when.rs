@@ -51,6 +51,11 @@ pub fn coarse(span: Duration) -> String {
     }
 }
 
+/// An instant on the command line.
+pub fn instant(text: &str) -> Result<Timestamp, &'static str> {
+    Timestamp::parse(text).ok_or("an instant is as 2026-11-24T10:00:00Z")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

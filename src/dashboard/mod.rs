@@ -32,7 +32,6 @@ use live::Pulse;
 use pages::Verification;
 pub use password::{Passwords, Unavailable};
 pub use provider::ProviderSettings;
-pub use welcome::Link;
 
 use crate::http::{Access, App, Problem, Route, Verb};
 use crate::mint::Mint;
@@ -64,9 +63,6 @@ pub struct Parts {
     /// Where operators sign in beside their passwords; only with the feature `oidc`.
     pub provider: Option<ProviderSettings>,
 }
-
-/// How long a link to choose a password is good.
-pub const LINK_LASTS: Duration = Duration::from_hours(72);
 
 /// How long the link that makes the first admin is good.
 pub const BOOTSTRAP_LASTS: Duration = Duration::from_hours(1);

@@ -16,7 +16,7 @@ use super::text::{self, When};
 use super::told::Told;
 use super::{Desk, sign_in};
 use crate::clock::Timestamp;
-use crate::http::auth::{By, Operator, client, session};
+use crate::http::auth::{self, By, Operator, client, session};
 use crate::http::{App, Peer, Problem};
 use crate::incident::Actor;
 use crate::operator::Role;
@@ -174,9 +174,5 @@ impl Visit {
 
 /// Where operators find the dashboard: as it is configured, else as the request says.
 pub fn base(desk: &Desk, headers: &HeaderMap) -> String {
-    desk.settings().url.clone().unwrap_or_else(|| {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        let scheme = if client::is_loopback(host) { "http" } else { "https" };
-        format!("{scheme}://{host}")
-    })
+    auth::base(desk.settings().url.as_deref(), headers)
 }

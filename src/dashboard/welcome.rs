@@ -5,42 +5,15 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::{Extension, Form};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use rand::TryRng as _;
-use rand::rngs::SysRng;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::answer::{Failure, go, page_with};
 use super::assets::{ASSETS, Assets};
 use super::{Desk, password, sign_in, text};
 use crate::http::App;
+use crate::http::auth::Link;
 use crate::store::{OperatorName, Redeemed, SignedInBy};
-
-/// A fresh link.
-pub struct Link {
-    text: Zeroizing<String>,
-    pub sha256: [u8; 32],
-}
-
-impl Link {
-    /// # Errors
-    /// When the operating system gives no random bytes.
-    pub fn new() -> Result<Self, password::Unavailable> {
-        let mut bytes = Zeroizing::new([0; 32]);
-        SysRng.try_fill_bytes(&mut *bytes).map_err(|_| password::Unavailable)?;
-        let text = Zeroizing::new(BASE64.encode(bytes.as_slice()));
-        let sha256 = sha256(&text);
-        Ok(Self { text, sha256 })
-    }
-
-    /// The link in full; `base` is the dashboard's address, without a slash at its end.
-    pub fn url(&self, base: &str) -> String {
-        format!("{base}/dashboard/welcome/{}", *self.text)
-    }
-}
 
 #[derive(Template)]
 #[template(path = "welcome.html", config = "src/dashboard/askama.toml")]
@@ -65,7 +38,8 @@ const OVER: &str = "This link was used before, or its time is over. Ask for anot
 
 /// `GET /dashboard/welcome/{link}`. Looking at a link does not use it.
 pub async fn show(State(app): State<App>, Path(link): Path<String>) -> Result<Response, Failure> {
-    let invitation = app.store.invitation(sha256(&link)).await?.ok_or_else(|| Failure::Refused(OVER.into()))?;
+    let invitation =
+        app.store.invitation(Link::sha256_of(&link)).await?.ok_or_else(|| Failure::Refused(OVER.into()))?;
     let known = invitation.operator.map(|operator| operator.name.to_string());
     Ok(answer(StatusCode::OK, &link, known, String::new(), None))
 }
@@ -78,7 +52,7 @@ pub async fn choose(
     headers: HeaderMap,
     Form(chosen): Form<Chosen>,
 ) -> Result<Response, Failure> {
-    let sha256 = sha256(&link);
+    let sha256 = Link::sha256_of(&link);
     let invitation = app.store.invitation(sha256).await?.ok_or_else(|| Failure::Refused(OVER.into()))?;
     let known = invitation.operator.map(|operator| operator.name);
     let shown = text::line(&chosen.name).chars().take(64).collect::<String>();
@@ -118,8 +92,4 @@ pub async fn choose(
 fn answer(status: StatusCode, link: &str, known: Option<String>, name: String, wrong: Option<String>) -> Response {
     let path = format!("/dashboard/welcome/{}", text::escaped(link));
     page_with(status, &WelcomePage { assets: &ASSETS, known, path, name, wrong })
-}
-
-fn sha256(link: &str) -> [u8; 32] {
-    Sha256::digest(link).into()
 }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use serde_json::{Value, json};
 
+use super::schema;
 use crate::redact::inert;
 use crate::store::{Error, PageRequest, RevokedFilter, RevokedToken, Store};
 
@@ -155,6 +156,15 @@ pub fn entry(token: &RevokedToken) -> Value {
         "notified_at": incident.notified_at,
         "places": places.collect::<Vec<_>>(),
     })
+}
+
+/// The schema of [`entry`].
+pub fn entry_schema() -> Value {
+    let place = schema::object(json!({ "url": schema::text(), "source": schema::text() }));
+    schema::object(json!({ "revoked_at": schema::time(), "received_at": schema::time(), "issuer": schema::text(),
+        "token_id": schema::text(), "token_name": schema::maybe(schema::text()), "kind": schema::text(),
+        "origin": schema::text(), "incident_id": schema::text(), "notified_at": schema::maybe(schema::time()),
+        "places": schema::list(place) }))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::{Access, App, Route};
+use super::{Access, App, Route, schema};
 use crate::intake::Intake;
 use crate::store::Store;
 
@@ -80,16 +80,31 @@ impl Readiness {
 }
 
 pub fn routes() -> [Route; 3] {
+    let status = || schema::object(json!({ "status": schema::text() }));
+    let words = || schema::list(schema::text());
+    let stands = || {
+        schema::object(json!({ "status": schema::text(), "obstacles": words(), "origins_without_keys": words(),
+            "brake": schema::text() }))
+    };
     [
-        Route::get("/livez", Access::Public, "Whether the process answers", alive),
-        Route::get("/readyz", Access::Public, "Whether to send it work, and what stands against it", ready),
-        Route::get("/startupz", Access::Public, "Whether it has started", started),
+        Route::get("/livez", Access::Public, "Whether the process answers", alive).gives(200, "It does", status()),
+        Route::get("/readyz", Access::Public, "Whether to send it work, and what stands against it", ready)
+            .gives(200, "Send it work", stands())
+            .gives(503, "Send it none now", stands()),
+        Route::get("/startupz", Access::Public, "Whether it has started", started)
+            .gives(200, "It has", status())
+            .gives(503, "Not yet", status()),
     ]
 }
 
 /// `GET /metrics`; on the admin listener alone if there is one.
 pub fn metrics_route() -> Route {
-    Route::get("/metrics", Access::Public, "Metrics in Prometheus' text format", metrics)
+    Route::get("/metrics", Access::Public, "Metrics in Prometheus' text format", metrics).gives_media(
+        200,
+        "The metrics",
+        "text/plain",
+        schema::text(),
+    )
 }
 
 async fn alive() -> Json<Value> {

@@ -9,19 +9,18 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::auth::{Authentication, Caller};
-use super::{Access, App, Route};
+use super::{Access, App, Route, schema};
 
 pub fn routes() -> [Route; 4] {
-    let about = json!({ "type": "object", "properties": {
-        "name": { "type": "string" }, "version": { "type": "string" }, "docs": { "type": "string" },
-        "openapi": { "type": "string" }, "authentication": { "enum": ["enabled", "disabled"] },
-    } });
+    let text = schema::text;
+    let about = schema::object(json!({ "name": text(), "version": text(), "docs": text(), "openapi": text(),
+        "authentication": schema::word(&["enabled", "disabled"]) }));
     [
         Route::get("/", Access::Public, "What runs here", index).gives(200, "Names and places", about),
         Route::get("/health", Access::Public, "Whether the process answers", health).gives(
             200,
             "It does",
-            json!({ "type": "object" }),
+            schema::object(json!({ "status": text(), "service": text() })),
         ),
         Route::get(
             "/auth/key",

@@ -19,6 +19,9 @@ pub struct Form<T>(pub T);
 /// The query.
 pub struct Query<T>(pub T);
 
+/// What stands in the place of a path's parameter. What is no text names nothing.
+pub struct Path<T>(pub T);
+
 /// The whole body, of any kind, wiped when it is dropped.
 pub struct Whole(pub Zeroizing<Vec<u8>>);
 
@@ -66,6 +69,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|_| Problem::new(StatusCode::NOT_FOUND))
+    }
+}
+
 impl FromRequest<App> for Whole {
     type Rejection = Problem;
 
@@ -80,6 +92,16 @@ impl FromRequest<App> for Whole {
             Err(no_body) => Err(no_body.problem()),
         }
     }
+}
+
+/// How many entries a page has: as many as were asked for, 50 by default.
+///
+/// # Errors
+/// When it is none, or more than a page holds.
+pub fn limited(limit: Option<u32>) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(50);
+    let fits = (1..=200).contains(&limit);
+    if fits { Ok(limit) } else { Err(Problem::new(StatusCode::BAD_REQUEST).detail("`limit` is 1 to 200")) }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -18,23 +18,23 @@ use zeroize::Zeroizing;
 
 use super::auth::{Caller, Client};
 use super::input::Json;
-use super::{Access, App, Problem, Route};
+use super::{Access, App, Problem, Route, schema};
 use crate::intake::{Refusal, Reporter};
 
 pub fn routes() -> [Route; 3] {
-    let credentials = json!({ "type": "object", "required": ["credentials"], "properties": {
-        "credentials": { "type": "array", "minItems": 1, "maxItems": MAX, "items": { "type": "string" } },
-    } });
-    let leaks = json!({ "type": "array", "items": { "type": "object", "required": ["token"], "properties": {
-        "type": { "type": "string" }, "token": { "type": "string" }, "location": { "type": "string" },
-    } } });
-    let types =
-        json!({ "type": "object", "properties": { "types": { "type": "array", "items": { "type": "string" } } } });
+    let some = |item| json!({ "type": "array", "minItems": 1, "maxItems": MAX, "items": item });
+    let credentials = schema::body(&["credentials"], json!({ "credentials": some(schema::text()) }));
+    // GitLab says more of a leak than is read here.
+    let maybe = || schema::maybe(schema::text());
+    let leaks = some(json!({ "type": "object", "required": ["token"], "properties": {
+        "type": maybe(), "token": schema::text(), "location": maybe(), "url": maybe(),
+    } }));
+    let types = schema::object(json!({ "types": schema::list(schema::text()) }));
     [
         Route::post("/credentials/revoke", Access::Holder, "Takes leaked tokens from whoever holds them", from_holder)
             .takes(credentials)
             .answers(202, "Stored; what is ours and lives will be revoked")
-            .answers(422, "Not a list of 1 to 1000 texts"),
+            .refuses(422, "Not a list of 1 to 1000 texts"),
         Route::get(
             "/v1/revocable_token_types",
             Access::Reporter,

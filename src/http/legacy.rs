@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::auth::{Client, NotKnown, Seen, Status, check, shown};
 use super::input::Whole;
-use super::{Access, App, Problem, Route};
+use super::{Access, App, Problem, Route, schema};
 use crate::mint::{self, Authenticated};
 use crate::store::OwnTokenKind;
 use crate::token::caveat::{Project, is_project_name, normalized};
@@ -23,7 +23,8 @@ pub fn route() -> Route {
     Route::post("/legacy/", Access::Upload, "Takes a package as PyPI does, checks the token, keeps nothing", upload)
         .takes_media("multipart/form-data", form)
         .answers(200, "It would have been taken")
-        .answers(403, "The token is not good for this; the reason says why")
+        .gives_media(403, "The token is not good for this; the reason says why", "text/plain", schema::text())
+        .gives_media(400, "No registry would take it; the reason says why", "text/plain", schema::text())
 }
 
 /// The scope without which a token that is no macaroon uploads nothing.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::auth::{Caller, Client, Manager};
-use super::input::Json;
+use super::input::{Json, Path};
 use super::tokens::{end_by_default, magic_order, problem_of};
-use super::{Access, App, Problem, Route, Verb};
+use super::{Access, App, Problem, Route, Verb, schema};
 use crate::incident::EmailAddress;
 use crate::mint::{By, Expires, Order};
 use crate::proxy::{self, Answer, AnswerBody, Asked, Limited, Pass, Refused, Upstream};
@@ -33,19 +33,29 @@ fn routes_of(app: &App) -> Vec<Route> {
         return Vec::new();
     }
     let wanted = json!({ "type": "object", "required": ["token"], "properties": {
-        "token": { "type": "string", "description": "the upstream's own credential" },
-        "allowed": { "type": "array", "items": { "type": "string" } },
-        "scope": { "type": "string" },
-        "scopes": { "type": "array", "items": { "type": "string" } },
-        "upstream": { "type": "string" }, "name": { "type": "string" },
-        "expires_in_days": { "type": "integer", "minimum": 1 },
+        "token": { "type": "string", "minLength": 1, "description": "the upstream's own credential" },
+        "allowed": schema::maybe(schema::list(schema::text())),
+        "scope": schema::maybe(schema::text()),
+        "scopes": { "oneOf": [schema::list(schema::text()), schema::text(), { "type": "null" }] },
+        "upstream": schema::maybe(schema::text()),
+        "name": schema::maybe(schema::text()),
+        "expires_in_days": { "type": ["integer", "null"], "minimum": 1 },
     } });
+    let made = schema::object(json!({ "token": schema::text(), "id": schema::text(),
+        "expires_at": schema::maybe(schema::time()) }));
     let summary = "Sends a request on to an upstream, if the magic token opens it";
     vec![
-        Route::get("/__magictoken", Access::Public, "Which APIs stand behind the proxy", banner),
+        Route::get("/__magictoken", Access::Public, "Which APIs stand behind the proxy", banner).gives_media(
+            200,
+            "Their names and addresses",
+            "text/plain",
+            schema::text(),
+        ),
         Route::post("/__magictoken", Access::Mint, "Makes a magic token of an upstream's credential", mint)
             .takes(wanted)
-            .answers(200, "The token, as text; as JSON if that is asked for"),
+            .gives_media(200, "The token, as text; as JSON if that is asked for", "text/plain", schema::text())
+            .gives(200, "The token, as text; as JSON if that is asked for", made)
+            .refuses(409, "The owner has a living token of this name, or too many"),
         Route::new(Verb::Any, "/proxy/{upstream}", Access::Magic, summary, forward_root),
         Route::new(Verb::Any, "/proxy/{upstream}/", Access::Magic, summary, forward_root),
         Route::new(Verb::Any, "/proxy/{upstream}/{*rest}", Access::Magic, summary, forward),

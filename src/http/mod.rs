@@ -26,6 +26,7 @@ mod openapi;
 mod operate;
 mod problem;
 pub mod route;
+mod schema;
 mod serve;
 mod tokens;
 mod webhook;
@@ -41,7 +42,7 @@ pub use auth::Authentication;
 pub use health::Readiness;
 pub use limit::Rate;
 pub use limits::Rates;
-pub use operate::{NoBranch, revoke_branch};
+pub use operate::{Letter, NoBranch, NoLetter, letter, operator_view, revoke_branch, statistics_view, try_now};
 pub use problem::Problem;
 pub use route::{Access, Route, Table, Verb};
 pub use serve::{Listeners, Peer, serve};
@@ -51,6 +52,7 @@ use crate::drill::Drills;
 use crate::incident::EmailAddress;
 use crate::intake::Intake;
 use crate::mint::{Authenticator, Mint};
+use crate::notice::Mailer;
 use crate::proxy::Upstream;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -135,8 +137,20 @@ pub struct App {
     minting_owners: Arc<BTreeMap<String, EmailAddress>>,
     drills: Option<Arc<Drills>>,
     listeners: operate::Listeners,
+    configured: Arc<Configured>,
     settings: Arc<Settings>,
     budget: body::Budget,
+}
+
+/// What is configured elsewhere and shown to operators here.
+#[derive(Default)]
+pub struct Configured {
+    /// The effective configuration as text, without any credential.
+    pub effective: String,
+    /// Where operators find the dashboard, without a slash at its end; none if the request tells.
+    pub url: Option<String>,
+    /// Writes the mails, to show them.
+    pub mailer: Option<Arc<Mailer>>,
 }
 
 /// The ready values that the routes need.
@@ -171,6 +185,7 @@ impl App {
             minting_owners: Arc::default(),
             drills: None,
             listeners: operate::Listeners::default(),
+            configured: Arc::default(),
             settings: Arc::new(settings),
             budget,
         }
@@ -192,6 +207,16 @@ impl App {
     pub fn with_drills(mut self, drills: Drills) -> Self {
         self.drills = Some(Arc::new(drills));
         self
+    }
+
+    /// Tells what operators may look at.
+    pub fn with_configured(mut self, configured: Configured) -> Self {
+        self.configured = Arc::new(configured);
+        self
+    }
+
+    fn configured(&self) -> &Configured {
+        &self.configured
     }
 
     /// What makes drills; none where none can be made.

@@ -17,7 +17,7 @@ use tracing::warn;
 use super::auth::Caller;
 use super::input::Form;
 use super::tokens::problem_of;
-use super::{Access, App, Problem, Route};
+use super::{Access, App, Problem, Route, schema};
 use crate::clock::Timestamp;
 use crate::mint::{Authenticated, By, Refusal, Request};
 use crate::store::OwnTokenKind;
@@ -28,7 +28,7 @@ pub fn routes() -> [Route; 2] {
     const FORM: &str = "application/x-www-form-urlencoded";
     let asked = || {
         json!({ "type": "object", "required": ["token"], "properties": {
-        "token": { "type": "string" }, "token_type_hint": { "type": "string" },
+        "token": schema::text(), "token_type_hint": schema::text(),
     } })
     };
     let asked_about = || {

@@ -38,7 +38,17 @@ const MAX_ANSWER: usize = 256 * 1_024;
 
 /// Marks an answer that shows a secret.
 #[derive(Clone, Copy)]
-pub struct ShowsSecret;
+struct ShowsSecret;
+
+/// An answer that holds a secret: nobody between stores it, and for whoever asks again it is kept for a short time.
+pub fn secret_answer(status: StatusCode, body: &serde_json::Value) -> Response {
+    let mut response = (status, axum::Json(body)).into_response();
+    response.extensions_mut().insert(ShowsSecret);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
 
 /// Hands a request on, or answers it as before.
 pub async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {

@@ -3,6 +3,7 @@
 //! Nothing is written by hand beside the table, so nothing can be out of date. The page is made here and asks nobody for
 //! anything: no script, one style, both named by their hashes in its policy.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use base64::Engine as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::route::{Access, Payload, Route, Table, Verb};
+use super::route::{Access, Payload, Refusal, Route, Table, Verb};
 
 /// `GET /openapi.json` and `GET /docs`, about the routes of this table and about themselves.
 pub fn routes(table: &Table) -> [Route; 2] {
@@ -69,9 +70,9 @@ fn document(routes: &[&Route]) -> Value {
                 "description": "RFC 9457",
                 "required": ["type", "title", "status"],
                 "properties": {
-                    "type": { "type": "string" },
+                    "type": { "const": "about:blank" },
                     "title": { "type": "string" },
-                    "status": { "type": "integer" },
+                    "status": { "type": "integer", "minimum": 400, "maximum": 599 },
                     "detail": { "type": "string" },
                 },
             } },
@@ -83,12 +84,13 @@ fn operation(route: &Route, verb: &str) -> Value {
     let mut parameters: Vec<Value> = parameters_of(route.path)
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
-    parameters.extend(route.queries.iter().map(|query| {
-        json!({ "name": query.name, "in": "query", "description": query.description, "schema": { "type": "string" } })
-    }));
+    parameters.extend(route.queries.iter().map(
+        |query| json!({ "name": query.name, "in": "query", "description": query.description, "schema": query.schema }),
+    ));
     if route.once {
         parameters.push(json!({
-            "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "maxLength": 255 },
+            "name": "Idempotency-Key", "in": "header",
+            "schema": { "type": "string", "pattern": "^[!#-~]{1,255}$" },
             "description": "A word of the client's: sent again with the same, it does not happen again",
         }));
     }
@@ -97,22 +99,23 @@ fn operation(route: &Route, verb: &str) -> Value {
         content.insert(payload.media.to_owned(), json!({ "schema": payload.schema }));
         content
     };
-    let mut responses = Map::new();
+    let mut responses: BTreeMap<u16, Value> = BTreeMap::new();
     for answer in &route.answers {
-        let mut response = json!({ "description": answer.description });
+        let response = responses.entry(answer.status).or_insert_with(|| json!({ "description": answer.description }));
         if let Some(payload) = &answer.payload {
-            response["content"] = content(payload).into();
+            response["content"][payload.media] = json!({ "schema": payload.schema });
         }
-        responses.insert(answer.status.to_string(), response);
     }
-    if responses.is_empty() {
-        responses.insert("200".into(), json!({ "description": "As the summary says" }));
+    for Refusal { status, description } in refusals(route) {
+        let response = responses.entry(status).or_insert_with(|| json!({ "description": description }));
+        response["content"]["application/problem+json"] =
+            json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+        if is_in_other_words(route.access, status) {
+            response["content"]["application/json"] = json!({ "schema": { "type": "object" } });
+        }
     }
-    let problem = json!({
-        "description": "A refusal",
-        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-    });
-    responses.insert("default".into(), problem);
+    let responses: Map<String, Value> =
+        responses.into_iter().map(|(status, response)| (status.to_string(), response)).collect();
     let mut operation = json!({
         "operationId": operation_id(route.path, verb),
         "summary": route.summary,
@@ -127,6 +130,80 @@ fn operation(route: &Route, verb: &str) -> Value {
         operation["requestBody"] = json!({ "required": true, "content": content(body) });
     }
     operation
+}
+
+/// What may be refused: what the route says itself, and what follows from who may come and what is taken.
+fn refusals(route: &Route) -> Vec<Refusal> {
+    let mut refusals = route.refusals.clone();
+    let mut add = |status, description| refusals.push(Refusal { status, description });
+    if parameters_of(route.path).next().is_some() {
+        add(404, "There is none");
+    }
+    if takes_credential(route.access) {
+        add(400, "It shows two different credentials");
+        add(401, "No credential is shown, or one that is not accepted");
+        add(403, "The credential does not allow it");
+        add(429, "Too many credentials of this address were refused");
+        add(503, "The credential cannot be looked up now");
+    }
+    if route.access == Access::OptionalKey {
+        add(429, "Too many credentials of this address were refused");
+    }
+    if !route.queries.is_empty() {
+        add(400, "A parameter of the query is not known, or cannot be read");
+    }
+    if !route.verb.is_safe() {
+        add(403, "A browser sends it because another site told it to");
+        add(429, "Too often; `Retry-After` says when it may be sent again");
+    }
+    if route.body.is_some() {
+        add(400, "The body is not what this route takes");
+        add(408, "The body did not arrive in time");
+        add(413, "The body is too large");
+        add(415, "The body is of another kind, or compressed");
+    }
+    if route.access == Access::Signed {
+        add(401, "The signature does not hold");
+    }
+    if route.once {
+        add(409, "A request with this `Idempotency-Key` is being carried out, or its answer is gone");
+        add(422, "This `Idempotency-Key` was used for another request");
+    }
+    if asks_the_database(route) {
+        add(503, "The service cannot tell now; `Retry-After` says when to ask again");
+    }
+    if route.access == Access::Magic {
+        add(400, "The path could be read in two ways, or holds the token");
+        add(413, "The body is too large");
+        add(502, "The upstream cannot be reached, or its answer was held back");
+        add(504, "The upstream is too slow");
+    }
+    refusals
+}
+
+fn takes_credential(access: Access) -> bool {
+    match access {
+        Access::Form | Access::Holder | Access::OptionalKey | Access::Public | Access::Signed => false,
+        Access::ApiKey
+        | Access::Client
+        | Access::Magic
+        | Access::Manage
+        | Access::Mint
+        | Access::Operator(_)
+        | Access::Reporter
+        | Access::Token { .. }
+        | Access::Upload => true,
+    }
+}
+
+/// Everything does but what anybody may read.
+fn asks_the_database(route: &Route) -> bool {
+    route.access != Access::Public
+}
+
+/// A wrong `X-API-Key`, and a wrong client, are refused in the words that their own clients know.
+fn is_in_other_words(access: Access, status: u16) -> bool {
+    takes_credential(access) && (status == 403 || (status == 401 && matches!(access, Access::ApiKey | Access::Client)))
 }
 
 /// The names in the braces of a path.
@@ -233,8 +310,13 @@ fn page(routes: &[&Route]) -> String {
             let schema = serde_json::to_string_pretty(&payload.schema).unwrap_or_default();
             let _ = write!(body, "<p>Takes <code>{}</code></p><pre>{}</pre>", escaped(payload.media), escaped(&schema));
         }
-        for answer in &route.answers {
-            let _ = write!(body, "<p><code>{}</code> {}</p>", answer.status, escaped(answer.description));
+        let answers = route.answers.iter().map(|answer| (answer.status, answer.description));
+        let mut told: Vec<(u16, &str)> = answers.collect();
+        told.extend(refusals(route).iter().map(|refusal| (refusal.status, refusal.description)));
+        told.sort_by_key(|(status, _)| *status);
+        told.dedup_by_key(|(status, _)| *status);
+        for (status, description) in told {
+            let _ = write!(body, "<p><code>{status}</code> {}</p>", escaped(description));
         }
         body.push_str("</details>");
     }

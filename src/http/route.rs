@@ -14,7 +14,7 @@ use axum::routing::{self, MethodFilter, MethodRouter};
 use serde_json::Value;
 
 use super::auth::{Guard, pass};
-use super::{App, edge, once, openapi};
+use super::{App, edge, once, openapi, schema};
 use crate::operator::Role;
 use crate::store::OwnTokenKind;
 
@@ -117,14 +117,17 @@ pub struct Route {
     pub queries: Vec<Query>,
     pub body: Option<Payload>,
     pub answers: Vec<Given>,
+    pub refusals: Vec<Refusal>,
     handler: MethodRouter<App>,
 }
 
 /// A parameter in the query.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Query {
     pub name: &'static str,
     pub description: &'static str,
+    /// JSON Schema 2020-12.
+    pub schema: Value,
 }
 
 /// A body as the API's documentation has it.
@@ -143,6 +146,13 @@ pub struct Given {
     pub payload: Option<Payload>,
 }
 
+/// A refusal as the API's documentation has it: a problem.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal {
+    pub status: u16,
+    pub description: &'static str,
+}
+
 impl Route {
     pub fn new<H, T>(verb: Verb, path: &'static str, access: Access, summary: &'static str, handler: H) -> Self
     where
@@ -153,8 +163,19 @@ impl Route {
             Some(filter) => routing::on(filter, handler),
             None => routing::any(handler),
         };
-        let (queries, body, answers) = (Vec::new(), None, Vec::new());
-        Self { verb, path, access, summary, page: false, once: false, queries, body, answers, handler }
+        Self {
+            verb,
+            path,
+            access,
+            summary,
+            page: false,
+            once: false,
+            queries: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            refusals: Vec::new(),
+            handler,
+        }
     }
 
     pub fn get<H: Handler<T, App>, T: 'static>(
@@ -214,8 +235,13 @@ impl Route {
         self
     }
 
-    pub fn query(mut self, name: &'static str, description: &'static str) -> Self {
-        self.queries.push(Query { name, description });
+    /// A text in the query.
+    pub fn query(self, name: &'static str, description: &'static str) -> Self {
+        self.query_of(name, description, schema::text())
+    }
+
+    pub fn query_of(mut self, name: &'static str, description: &'static str, schema: Value) -> Self {
+        self.queries.push(Query { name, description, schema });
         self
     }
 
@@ -235,9 +261,20 @@ impl Route {
         self
     }
 
+    /// A refusal that this route knows beside those that follow from who may come and what it takes.
+    pub fn refuses(mut self, status: u16, description: &'static str) -> Self {
+        self.refusals.push(Refusal { status, description });
+        self
+    }
+
     /// An answer in JSON.
-    pub fn gives(mut self, status: u16, description: &'static str, schema: Value) -> Self {
-        let payload = Some(Payload { media: "application/json", schema });
+    pub fn gives(self, status: u16, description: &'static str, schema: Value) -> Self {
+        self.gives_media(status, description, "application/json", schema)
+    }
+
+    /// An answer in another form; a status may have several.
+    pub fn gives_media(mut self, status: u16, description: &'static str, media: &'static str, schema: Value) -> Self {
+        let payload = Some(Payload { media, schema });
         self.answers.push(Given { status, description, payload });
         self
     }

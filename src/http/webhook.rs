@@ -11,11 +11,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answers::Given;
 use super::body::{NoBody, Unverified};
-use super::{Access, App, Problem, Route};
+use super::{Access, App, Problem, Route, schema};
 use crate::intake::{Answer, BadPayload, Claim, Refusal, Replay};
 use crate::telemetry::metric;
 
@@ -35,8 +35,16 @@ pub fn routes() -> [Route; 2] {
                 },
             }}))
             .answers(204, "Every record is stored")
-            .gives(200, "Every record is stored; what could be decided is labelled", json!({ "type": "array" }))
+            .gives(200, "Every record is stored; what could be decided is labelled", schema::list(label()))
+            .refuses(404, "No reporter of this kind is known")
     })
+}
+
+/// The schema of a label.
+fn label() -> Value {
+    json!({ "type": "object", "required": ["label"], "properties": {
+        "label": schema::word(&["false_positive", "true_positive"]), "token_hash": schema::text(),
+        "token_raw": schema::text(), "token_type": schema::text() } })
 }
 
 async fn receive(State(app): State<App>, request: Request) -> Response {

@@ -50,6 +50,9 @@ pub enum Composed {
     Wait,
 }
 
+/// Incidents of one mail that are looked at; a mail lists no more either.
+const MOST_TOLD: u32 = 1_000;
+
 static OF_DELIVERY: Statement = Statement::new(
     "-- notices.of_delivery
      SELECT {incident}
@@ -68,6 +71,16 @@ static OF_NOTICE: Statement = Statement::new(
        AND state = 'revoked'
      ORDER BY fingerprint
      {lock}",
+);
+
+// In whatever state: for looking at what was told.
+static TOLD_WITH: Statement = Statement::new(
+    "-- notices.told_with
+     SELECT {incident}
+     FROM incidents
+     WHERE notice_id = $1
+     ORDER BY id
+     LIMIT $2",
 );
 
 static HOLDS_LEASE: Statement = Statement::new(
@@ -155,6 +168,20 @@ impl Store {
     pub async fn compose(&self, claimed: &Claimed, wait_until: Timestamp) -> Result<Composed, Error> {
         let work = (self.notice_work(claimed), wait_until);
         self.write(work, |session, (work, wait_until)| Box::pin(compose(session, work, *wait_until))).await
+    }
+
+    /// What the mail about an incident tells about, oldest first, and when it was composed: every incident of its notice
+    /// as it is now, or this one alone if none was composed yet.
+    pub async fn told_with(&self, incident: &Incident) -> Result<(Option<Timestamp>, Vec<NoticeItem>), Error> {
+        let mut session = self.read().await?;
+        let Some(id) = incident.notice_id else {
+            return Ok((None, items(&mut session, vec![incident.clone()]).await?));
+        };
+        let rows = session.all(&TOLD_WITH, binds![id, MOST_TOLD]).await?;
+        let incidents = rows.iter().map(incident_row::read).collect::<Result<Vec<_>, _>>()?;
+        let notice = session.optional(&READ, binds![id]).await?;
+        let created_at = notice.map(|notice| notice.time("created_at")).transpose()?;
+        Ok((created_at, items(&mut session, incidents).await?))
     }
 
     /// Marks the notice as sent and moves all its incidents on, each with its audit event and closing job.
@@ -293,12 +320,6 @@ async fn compose(session: &mut Session, work: &NoticeWork, wait_until: Timestamp
 /// The stored notice with its incidents and the places they were seen, oldest first.
 async fn ready(session: &mut Session, notice: &Row, mut incidents: Vec<Incident>) -> Result<Composed, Error> {
     incidents.sort_by_key(|incident| incident.id);
-    incident_row::refresh_use(session, &mut incidents).await?;
-    let occurrences = incidents::occurrences(session, incidents.iter().map(|incident| incident.id)).await?;
-    let item = |incident: Incident| {
-        let of_incident = occurrences.iter().filter(|occurrence| occurrence.incident_id == incident.id);
-        NoticeItem { occurrences: of_incident.cloned().collect(), incident }
-    };
     let to = notice.text("address")?.split(',').map(EmailAddress::parse).collect::<Result<Vec<_>, _>>();
     let count = |column| Ok::<_, Error>(u32::try_from(notice.int(column)?).unwrap_or(0));
     Ok(Composed::Ready(Notice {
@@ -306,8 +327,19 @@ async fn ready(session: &mut Session, notice: &Row, mut incidents: Vec<Incident>
         to: to.map_err(|error| Error::corrupt("address", error))?,
         told: Told { told: count("told")?, untold: count("untold")? },
         created_at: notice.time("created_at")?,
-        items: incidents.into_iter().map(item).collect(),
+        items: items(session, incidents).await?,
     }))
+}
+
+/// Incidents with the places they were seen.
+async fn items(session: &mut Session, mut incidents: Vec<Incident>) -> Result<Vec<NoticeItem>, Error> {
+    incident_row::refresh_use(session, &mut incidents).await?;
+    let occurrences = incidents::occurrences(session, incidents.iter().map(|incident| incident.id)).await?;
+    let item = |incident: Incident| {
+        let of_incident = occurrences.iter().filter(|occurrence| occurrence.incident_id == incident.id);
+        NoticeItem { occurrences: of_incident.cloned().collect(), incident }
+    };
+    Ok(incidents.into_iter().map(item).collect())
 }
 
 /// Ends the job and makes one move of every incident of the notice.

@@ -35,7 +35,8 @@ fn what_people_did_is_listed_page_by_page_and_inert() {
 fn the_whole_trail_is_exported_one_object_a_line() {
     let said = used().run(&["audit", "export", "--operators"]).expect_code(0);
     let events: Vec<Value> = said.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(events.len(), 2, "{}", said.out);
+    assert_eq!(events.len(), 3, "{}", said.out);
+    assert_eq!(events[0]["kind"], "exported", "that it was taken out is on the trail: {}", said.out);
     assert!(events[0]["position"].as_i64() > events[1]["position"].as_i64(), "newest first: {}", said.out);
 }
 

@@ -6,6 +6,7 @@ mod audit;
 mod config;
 mod doctor;
 mod help;
+mod hostile;
 mod incident;
 mod init;
 mod keys;

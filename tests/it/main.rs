@@ -39,6 +39,7 @@ macro_rules! on_both_databases {
 }
 
 mod accepted_is_durable;
+mod api_document;
 mod brakes;
 mod demo;
 mod drill;

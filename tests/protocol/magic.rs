@@ -1,5 +1,6 @@
 //! The magic proxy before a real upstream: every hole of the system it comes from, tried and closed.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use stanch::config::{Config, Sources};
 use stanch::http;
 use stanch::id::TokenId;
+use stanch::incident::EmailAddress;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -97,6 +99,16 @@ async fn open(root: &str, more: &str) -> Door {
 }
 
 async fn open_with(root: &str, more: &str, change: impl FnOnce(&mut Plan)) -> Door {
+    let (upstreams, owners) = upstreams(root, more);
+    Door::open_with(move |plan| {
+        plan.upstreams = (upstreams, owners);
+        change(plan);
+    })
+    .await
+}
+
+/// One upstream as a configuration names it, and whom tokens belong to that anybody may make.
+pub fn upstreams(root: &str, more: &str) -> (Vec<stanch::proxy::Upstream>, BTreeMap<String, EmailAddress>) {
     let text = format!(
         "[proxy.upstream.api]\nroot = \"{root}\"\nallow_http = true\nallow_private = true\nmax_request = \"1KiB\"\n\
          max_answer = \"100KiB\"\nstrip_query = [\"key\"]\n{more}\n\
@@ -107,12 +119,7 @@ async fn open_with(root: &str, more: &str, change: impl FnOnce(&mut Plan)) -> Do
     let path = folder.path().join("stanch.toml");
     std::fs::write(&path, text).expect("written");
     let config = Config::load(Sources { file: Some(path), ..Sources::default() }).expect("a configuration");
-    let (upstreams, owners) = (config.proxy.upstreams().expect("ready"), config.proxy.minting_owners());
-    Door::open_with(move |plan| {
-        plan.upstreams = (upstreams, owners);
-        change(plan);
-    })
-    .await
+    (config.proxy.upstreams().expect("ready"), config.proxy.minting_owners())
 }
 
 /// A magic token that opens these requests.

@@ -1,10 +1,12 @@
 //! The matrices that the route table makes: every route against every caller it must not have.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::rngs::SysRng;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
 use stanch::http::{self, Access, Rate, Route, Verb};
 use stanch::id::TokenId;
 use stanch::incident::EmailAddress;
@@ -69,6 +71,60 @@ async fn every_route_says_what_it_is_for_and_who_may_come() {
     assert!(routes.len() >= 6, "the table has the routes: {routes:?}");
     for route in &routes {
         assert!(route.summary.len() > 8 && !route.summary.ends_with('.'), "{route:?}");
+    }
+}
+
+/// The verbs that a documented operation has, each with its path as the document spells it.
+type Operations = BTreeSet<(String, String)>;
+
+#[tokio::test]
+async fn the_document_has_every_route_of_the_api_and_no_other() {
+    let (upstreams, owners) = crate::magic::upstreams("https://upstream.invalid", "");
+    let door = Door::open_with(move |plan| {
+        plan.settings.upload_sink = true;
+        plan.upstreams = (upstreams, owners);
+    })
+    .await;
+    let document: Value = door.get("/openapi.json").await.json().await.expect("JSON");
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().expect("paths");
+    let verbs = |(path, item): (&String, &Value)| {
+        let verbs = item.as_object().expect("operations").keys();
+        verbs.map(|verb| (verb.to_uppercase(), path.clone())).collect::<Vec<_>>()
+    };
+    let documented: Operations = paths.iter().flat_map(verbs).collect();
+    let mut routed = Operations::new();
+    for route in routes(&door).iter().filter(|route| !route.page) {
+        let path = route.path.replace("{*", "{");
+        match route.verb {
+            Verb::Any => {
+                routed.extend(["DELETE", "GET", "PATCH", "POST", "PUT"].map(|verb| (verb.into(), path.clone())))
+            }
+            verb => drop(routed.insert((verb.word().to_owned(), path))),
+        }
+    }
+    assert_eq!(documented, routed);
+    assert!(documented.len() > 80, "{}", documented.len());
+
+    // And so does the router itself: what is documented has a handler, and no other method of its path has.
+    let mut ids = BTreeSet::new();
+    for (path, item) in paths {
+        let asked =
+            path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/");
+        for verb in ["DELETE", "GET", "PATCH", "POST", "PUT"] {
+            let operation = &item[verb.to_lowercase()];
+            let method = Method::from_bytes(verb.as_bytes()).expect("a method");
+            let status = door.request(method, &asked, HeaderMap::new()).await.status();
+            let refused = status == StatusCode::METHOD_NOT_ALLOWED;
+            assert_eq!(refused, operation.is_null(), "{verb} {path}: {status}");
+            if operation.is_null() {
+                continue;
+            }
+            assert!(ids.insert(operation["operationId"].as_str().expect("an id").to_owned()), "{verb} {path}");
+            // Every answer is one that is told of, and every refusal is a problem.
+            let told = &operation["responses"][status.as_str()];
+            assert!(told.is_object(), "{verb} {path}: {status} is not documented");
+        }
     }
 }
 

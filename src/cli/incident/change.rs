@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, value_parser};
+use serde_json::{Value, json};
 
 use super::super::{Context, HintExt as _, Usage, operator, out, ready};
 use crate::id::{IncidentId, ReleaseId};
@@ -42,6 +43,9 @@ pub struct Resend {
     /// Why; kept in the audit trail, so without secrets in it
     #[arg(long)]
     reason: Option<String>,
+    /// What was done as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -70,6 +74,9 @@ pub struct Decide {
     /// Why; kept in the audit trail, so without secrets in it
     #[arg(long)]
     reason: Option<String>,
+    /// What was done as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -104,6 +111,9 @@ struct Which {
     /// Do it, instead of telling how many it would be
     #[arg(long, requires = "all")]
     yes: bool,
+    /// What was done, or would be, as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Dismiss {
@@ -122,7 +132,7 @@ impl Resend {
     pub async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let order = order(context, self.reason);
         let store = ready::open_store(&context.config()?, &context.clock).await?;
-        let done = by_id(&store, Change::Resend, &self.ids, &order).await;
+        let done = by_id(&store, Change::Resend, &self.ids, &order, self.json).await;
         store.close().await;
         done
     }
@@ -143,21 +153,27 @@ impl Retry {
 impl Decide {
     /// The second person's word.
     pub async fn approve(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let (id, order) = (self.id, order(context, self.reason));
+        let (id, json, order) = (self.id, self.json, order(context, self.reason));
         let store = ready::open_store(&context.config()?, &context.clock).await?;
         let approved = store.approve_release(id, &order).await;
         store.close().await;
         let moved = approved.hint("`stanch incident held` shows the releases that wait")?;
+        if json {
+            return told(&json!({ "release_id": id, "changed": moved.moved, "refused": refusals(&moved) }), &moved);
+        }
         out::talk(format!("approved release {id}: {} incidents go on", moved.moved.len()));
-        Ok(ExitCode::SUCCESS)
+        Ok(refused(&moved))
     }
 
     pub async fn withdraw(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let (id, order) = (self.id, order(context, self.reason));
+        let (id, json, order) = (self.id, self.json, order(context, self.reason));
         let store = ready::open_store(&context.config()?, &context.clock).await?;
         let withdrawn = store.withdraw_release(id, &order).await;
         store.close().await;
         withdrawn.hint("`stanch incident held` shows the releases that wait")?;
+        if json {
+            return told(&json!({ "withdrawn": id }), &Moved::default());
+        }
         out::talk(format!("withdrew release {id}; its incidents stay held"));
         Ok(ExitCode::SUCCESS)
     }
@@ -187,18 +203,27 @@ async fn change(context: &Context, change: Change, which: Which) -> anyhow::Resu
     let done = if which.all {
         by_filter(&store, change, &which, &order).await
     } else {
-        by_id(&store, change, &which.ids, &order).await
+        by_id(&store, change, &which.ids, &order, which.json).await
     };
     store.close().await;
     done
 }
 
 /// One line for each incident. One that cannot be changed does not keep the others from it.
-async fn by_id(store: &Store, change: Change, ids: &[IncidentId], order: &Order) -> anyhow::Result<ExitCode> {
+async fn by_id(
+    store: &Store,
+    change: Change,
+    ids: &[IncidentId],
+    order: &Order,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let moved = match store.change(change, &Selection::Ids(ids.to_vec()), order).await? {
         Changed::Done(moved) => moved,
-        Changed::Requested { id, incidents } => return Ok(requested(id, incidents)),
+        Changed::Requested { id, incidents } => return requested(id, incidents, json),
     };
+    if json {
+        return told(&json!({ "changed": moved.moved, "refused": refusals(&moved) }), &moved);
+    }
     for id in &moved.moved {
         // It may have gone on meanwhile, and then that is the truth.
         let state = store.incident(*id).await?.map_or("gone", |incident| incident.state.word());
@@ -212,29 +237,50 @@ async fn by_filter(store: &Store, change: Change, which: &Which, order: &Order) 
     if !which.yes {
         let preview = store.preview(change, &filter).await?;
         let most = preview.incidents.min(i64::from(limit));
+        if which.json {
+            let shown = json!({ "would_change": most, "matching": preview.incidents, "sample": preview.sample });
+            return told(&shown, &Moved::default());
+        }
         out::talk(format!("{most} of {} incidents would be {}", preview.incidents, done(change)));
         preview.sample.iter().try_for_each(out::data)?;
         out::talk("hint: say `--yes` to do it; `stanch incident show ID` tells more about each");
         return Ok(ExitCode::SUCCESS);
     }
     match store.change(change, &Selection::Matching { filter: filter.clone(), limit }, order).await? {
-        Changed::Requested { id, incidents } => Ok(requested(id, incidents)),
+        Changed::Requested { id, incidents } => requested(id, incidents, which.json),
         Changed::Done(moved) => {
             let left = store.preview(change, &filter).await?.incidents;
+            if which.json {
+                let shown = json!({ "changed": moved.moved, "left": left, "refused": refusals(&moved) });
+                return told(&shown, &moved);
+            }
             out::talk(format!("{} {} incidents; {left} are left", done(change), moved.moved.len()));
             Ok(refused(&moved))
         }
     }
 }
 
-fn requested(id: ReleaseId, incidents: u64) -> ExitCode {
+fn requested(id: ReleaseId, incidents: u64, json: bool) -> anyhow::Result<ExitCode> {
     if incidents == 0 {
         out::talk("nothing is held that is not asked for already");
-        return ExitCode::FAILURE;
+        return Ok(ExitCode::FAILURE);
+    }
+    if json {
+        return told(&json!({ "release_id": id, "incidents": incidents }), &Moved::default());
     }
     out::talk(format!("asked for the release of {incidents} incidents; another operator must approve it:"));
     out::talk(format!("  stanch incident approve {id}"));
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
+}
+
+/// As JSON; what was refused is a failure either way.
+fn told(shown: &Value, moved: &Moved) -> anyhow::Result<ExitCode> {
+    out::data(serde_json::to_string_pretty(shown)?)?;
+    Ok(if moved.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn refusals(moved: &Moved) -> Vec<Value> {
+    moved.refused.iter().map(|(id, why)| json!({ "id": id, "reason": why })).collect()
 }
 
 fn refused(moved: &Moved) -> ExitCode {

@@ -17,6 +17,8 @@ use super::Context;
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Try the next step of an incident now instead of at its time
+    Again(again::Again),
     /// Approve a release that another operator asked for
     Approve(change::Decide),
     /// Decide that nothing more is to be done; the token is not revoked
@@ -27,6 +29,8 @@ pub enum Command {
     List(list::List),
     /// Tell what became of a token, which is read from standard input and not kept
     Lookup(lookup::Lookup),
+    /// Show the mail to the owner, as it was or would be written
+    Mail(again::Mail),
     /// Have the issuers asked again; what is held stays held if it lives
     Recheck(change::Recheck),
     /// Let revocations go on that the brake has stopped
@@ -46,11 +50,13 @@ pub enum Command {
 impl Command {
     pub async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Again(command) => command.run(context).await,
             Self::Approve(command) => command.approve(context).await,
             Self::Dismiss(command) => command.run(context).await,
             Self::Held(command) => command.run(context).await,
             Self::List(command) => command.run(context).await,
             Self::Lookup(command) => command.run(context).await,
+            Self::Mail(command) => command.run(context).await,
             Self::Recheck(command) => command.run(context).await,
             Self::Release(command) => command.run(context).await,
             Self::Resend(command) => command.run(context).await,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::when;
 use crate::clock::Timestamp;
 use crate::incident::{Incident, Occurrence, State};
-use crate::redact::inert;
+use crate::redact::{inert, inert_json};
 use crate::store::StoredEvent;
 
 /// Longest text of a stranger that is shown whole.
@@ -160,8 +160,8 @@ impl Moment {
             at: event.at,
             after_ms: event.at.since(received_at).as_millis(),
             kind: event.kind.clone(),
-            actor: event.actor.clone(),
-            detail: event.detail.clone(),
+            actor: inert(&event.actor, TEXT),
+            detail: inert_json(&event.detail),
         }
     }
 }

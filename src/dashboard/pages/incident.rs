@@ -14,11 +14,10 @@ use crate::dashboard::answer::{Failure, go, page};
 use crate::dashboard::menu::Page;
 use crate::dashboard::text::{Badge, When, count, line, link, measured};
 use crate::dashboard::visit::{Shell, Visit};
-use crate::http::{NoBranch, Route, revoke_branch};
+use crate::http::{Letter, NoBranch, NoLetter, Route, letter, revoke_branch, try_now};
 use crate::id::IncidentId;
 use crate::incident::brake::ReleaseBy;
-use crate::incident::{Event, EventKind, IllegalMove, Incident, Occurrence, Outcome, State, Step as Work};
-use crate::notice::Content;
+use crate::incident::{Incident, Occurrence, Outcome, State, Step as Work};
 use crate::operator::Role;
 use crate::store::{Change, Changed, IncidentDetail, Order, Selection, StoredEvent};
 use crate::token::macaroon;
@@ -90,6 +89,8 @@ struct MailPage {
     id: String,
     subject: String,
     text: String,
+    /// Of this owner, in the same mail.
+    others: Option<String>,
     /// Whether it went out already.
     sent: Option<When>,
     resends: bool,
@@ -317,34 +318,30 @@ fn is_macaroon_of_ours(incident: &Incident) -> bool {
 
 /// Tries the next step now instead of at its time.
 async fn again(visit: Visit, Path(id): Path<String>) -> Result<Response, Failure> {
-    let (id, actor) = (read(&id)?, visit.actor());
-    let event = Event::new(visit.now, actor.clone(), EventKind::Retried, Some(id));
-    let change = move |incident: &mut Incident| match incident.state {
-        State::Live | State::Open | State::Revoked => Ok(vec![event]),
-        _ => Err(IllegalMove { from: incident.state.word(), to: "tried now" }),
-    };
-    visit.app.store.intervene(id, actor, change).await?;
+    let id = read(&id)?;
+    try_now(&visit.app.store, &visit.app.clock, id, visit.order("")).await?;
     Ok(go(&format!("/dashboard/incidents/{id}?done=retried")))
 }
 
 async fn mail(visit: Visit, Path(id): Path<String>) -> Result<Response, Failure> {
-    let detail = visit.app.store.incident_detail(read(&id)?).await?.ok_or(Failure::NotFound)?;
-    let incident = &detail.incident;
-    let to = incident.token.as_ref().and_then(|token| token.owner.as_ref()?.email.as_ref());
-    let to = to.ok_or_else(|| {
-        Failure::Refused("The issuer named nobody to mail, or the address was erased on its date.".into())
-    })?;
     let mailer = visit.desk.mailer().ok_or(Failure::Unavailable)?;
-    let notice_id = incident.notice_id.unwrap_or_else(|| crate::id::NoticeId::generate(visit.now));
-    let content =
-        Content { notice_id, to, created_at: visit.now, items: vec![(incident, detail.occurrences.as_slice())] };
-    let preview = mailer.preview(&content).map_err(|_| Failure::Unavailable)?;
+    let letter = letter(&visit.app.store, mailer, &visit.app.clock, read(&id)?).await.map_err(|error| match error {
+        NoLetter::Nobody => {
+            Failure::Refused("The issuer named nobody to mail, or the address was erased on its date.".into())
+        }
+        NoLetter::NotThere => Failure::NotFound,
+        NoLetter::Store(error) => Failure::Store(error),
+        NoLetter::Unwritable(_) => Failure::Unavailable,
+    })?;
+    let Letter { incident, preview, incidents, sent_at } = letter;
+    let others = i64::try_from(incidents.saturating_sub(1)).unwrap_or(i64::MAX);
     Ok(page(&MailPage {
         shell: visit.shell(Page::Incidents).await?,
         id: incident.id.to_string(),
         subject: preview.subject,
         text: preview.text,
-        sent: incident.notified_at.map(|at| When::new(at, visit.now)),
+        others: (others > 0).then(|| count(others, "other token", "other tokens")),
+        sent: sent_at.map(|at| When::new(at, visit.now)),
         resends: visit.may(Role::Responder)
             && matches!(incident.state, State::Closed(Outcome::Revoked) | State::Notified),
     }))

@@ -7,11 +7,12 @@ use axum::response::Response;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::super::Door;
 use super::super::answer::{Failure, go, page};
 use super::super::menu::Page;
 use super::super::text::When;
 use super::super::visit::{Shell, Visit};
-use super::super::{Door, LINK_LASTS, Link};
+use crate::http::auth::{LINK_LASTS, Link};
 use crate::http::{Access, Route, Verb};
 use crate::operator::Role;
 use crate::store::{OperatorChange, OperatorName};

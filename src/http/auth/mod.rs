@@ -7,6 +7,7 @@
 pub mod client;
 mod credential;
 mod guard;
+mod link;
 mod refused;
 pub mod session;
 
@@ -20,6 +21,7 @@ use axum::http::{Extensions, HeaderMap, StatusCode};
 
 pub use credential::{Scheme, Shown, Unclear, of_client, shown, shown_or_bare};
 pub(super) use guard::{Guard, NotKnown, ORGANISATION, check, pass};
+pub use link::{LINK_LASTS, Link, NoRandomness, base};
 pub use refused::Refused;
 
 use super::{App, Peer, Problem};

@@ -1,43 +1,69 @@
 //! Retry, release, dismiss, ask again, tell again: one incident, or all that a filter names, told before they are done.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::incidents::id_of;
-use super::{Why, bad, instant, order, order_with_reason, problem_of};
+use super::{Why, bad, instant, order, order_with_reason, problem_of, view};
+use crate::clock::Clock;
 use crate::http::auth::Operator;
-use crate::http::input::Json;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::input::{Json, Path};
+use crate::http::{Access, App, Problem, Route, schema};
+use crate::id::IncidentId;
+use crate::incident::brake::Cause;
+use crate::incident::{Event, EventKind, IllegalMove, Incident, State as IncidentState, Step};
 use crate::operator::Role;
-use crate::store::{Change, ChangeFilter, Changed, MOST, Order, Selection};
+use crate::store::{Change, ChangeFilter, Changed, Error, MOST, Order, Selection, Store};
 
-pub fn routes() -> [Route; 6] {
+/// What a filter may ask for: why something is held, where something is stuck.
+const CAUSES: [Cause; 5] = [Cause::All, Cause::DryRun, Cause::HighImpact, Cause::Issuer, Cause::Origin];
+const STEPS: [Step; 4] = [Step::Verify, Step::Revoke, Step::Notify, Step::Close];
+
+pub fn routes() -> [Route; 7] {
     let access = Access::Operator(Role::Responder);
-    let text = || json!({ "type": "string" });
-    let reason = || json!({ "type": "object", "properties": { "reason": text() } });
+    let requested = || schema::object(json!({ "release_id": schema::text(), "incidents": schema::count() }));
     let answered = |route: Route| {
+        let reason = match route.path.rsplit('/').next() {
+            Some("dismiss" | "release") => schema::good_reason(),
+            _ => schema::reason(),
+        };
         route
-            .takes(reason())
-            .gives(200, "It is done", json!({ "type": "object" }))
-            .gives(202, "A second person must approve it", json!({ "type": "object" }))
-            .answers(404, "There is none")
-            .answers(409, "Its state does not allow it")
+            .takes(reason)
+            .gives(200, "It is done", view::changed_schema())
+            .gives(202, "A second person must approve it", requested())
+            .refuses(409, "Its state does not allow it")
     };
-    let filter = json!({ "type": "object", "properties": { "issuer": text(), "kind": text(), "origin": text(),
-        "cause": text(), "step": text(), "before": { "type": "string", "format": "date-time" } } });
-    let bulk = json!({ "type": "object", "required": ["change"], "properties": {
-        "change": { "enum": ["dismiss", "recheck", "release", "retry"] }, "filter": filter,
-        "limit": { "type": "integer", "minimum": 1, "maximum": MOST, "default": 1_000 },
-        "reason": text(), "apply": { "type": "boolean", "default": false } } });
+    let text = || schema::maybe(schema::text());
+    let filter = schema::body(
+        &[],
+        json!({ "issuer": text(), "kind": text(), "origin": text(), "before": schema::maybe(schema::instant()),
+                "cause": schema::maybe(schema::word(&CAUSES.map(Cause::word))), "step": schema::maybe(schema::word(&STEPS.map(Step::word))) }),
+    );
+    let limit = json!({ "type": ["integer", "null"], "minimum": 1, "maximum": MOST, "default": 1_000 });
+    let bulk = schema::body(
+        &["change"],
+        json!({ "change": schema::word(&["dismiss", "recheck", "release", "retry"]), "filter": filter, "limit": limit,
+                "reason": text(), "apply": { "type": "boolean", "default": false } }),
+    );
+    let refused = schema::object(json!({ "id": schema::text(), "reason": schema::text() }));
+    let told = json!({ "oneOf": [
+        schema::object(json!({ "would_change": schema::count(), "matching": schema::count(),
+                               "sample": schema::list(schema::text()) })),
+        schema::object(json!({ "changed": schema::count(), "left": schema::count(), "refused": schema::list(refused) })),
+    ] });
     [
         answered(Route::post("/api/v1/incidents/{id}/retry", access, "Lets a stuck incident go on", retry)),
         answered(Route::post("/api/v1/incidents/{id}/release", access, "Lets a held revocation go on", release)),
         answered(Route::post("/api/v1/incidents/{id}/dismiss", access, "Leaves the token as alive as it is", dismiss)),
         answered(Route::post("/api/v1/incidents/{id}/recheck", access, "Has the issuer asked again", recheck)),
         answered(Route::post("/api/v1/incidents/{id}/resend", access, "Has the owner mailed again", resend)),
+        Route::post("/api/v1/incidents/{id}/again", access, "Tries the next step now instead of at its time", again)
+            .takes(schema::reason())
+            .gives(200, "It is due now", view::changed_schema())
+            .refuses(409, "Nothing waits for its time"),
         Route::post(
             "/api/v1/incidents/change",
             access,
@@ -45,8 +71,9 @@ pub fn routes() -> [Route; 6] {
             bulk_of,
         )
         .takes(bulk)
-        .gives(200, "How many it is, or would be", json!({ "type": "object" }))
-        .gives(202, "A second person must approve it", json!({ "type": "object" })),
+        .gives(200, "How many it is, or would be", told)
+        .gives(202, "A second person must approve it", requested())
+        .refuses(409, "A state does not allow it"),
     ]
 }
 
@@ -93,6 +120,33 @@ async fn resend(
     Json(why): Json<Why>,
 ) -> Result<Response, Problem> {
     one(&app, Change::Resend, &id, &order(&operator, why.reason)).await
+}
+
+async fn again(
+    State(app): State<App>,
+    operator: Operator,
+    Path(id): Path<String>,
+    Json(why): Json<Why>,
+) -> Result<axum::Json<Value>, Problem> {
+    let incident =
+        try_now(&app.store, &app.clock, id_of(&id)?, order(&operator, why.reason)).await.map_err(problem_of)?;
+    Ok(axum::Json(json!({ "incident": view::incident(&incident) })))
+}
+
+/// Has the next step of an incident tried now instead of at its time.
+///
+/// # Errors
+/// When nothing waits for its time.
+pub async fn try_now(store: &Store, clock: &Clock, id: IncidentId, order: Order) -> Result<Incident, Error> {
+    let mut event = Event::new(clock.now(), order.actor.clone(), EventKind::Retried, Some(id));
+    if let Some(reason) = &order.reason {
+        event = event.with(json!({ "reason": reason }));
+    }
+    let change = move |incident: &mut Incident| match incident.state {
+        IncidentState::Live | IncidentState::Open | IncidentState::Revoked => Ok(vec![event]),
+        _ => Err(IllegalMove { from: incident.state.word(), to: "tried now" }),
+    };
+    store.intervene(id, order.actor, change).await
 }
 
 async fn one(app: &App, change: Change, id: &str, order: &Order) -> Result<Response, Problem> {

@@ -1,7 +1,7 @@
 //! Killing a narrowed copy alone: what leaked dies with all that was made of it, and the token it was made of lives.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ use super::incidents::id_of;
 use super::{order_with_reason, problem_of, view};
 use crate::clock::Clock;
 use crate::http::auth::Operator;
-use crate::http::input::Json;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::input::{Json, Path};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::id::IncidentId;
 use crate::incident::{Event, EventKind, IllegalMove, Incident};
 use crate::issuer::Question;
@@ -22,10 +22,9 @@ pub fn routes() -> [Route; 1] {
     let access = Access::Operator(Role::Responder);
     let path = "/api/v1/incidents/{id}/revoke-branch";
     [Route::post(path, access, "Revokes the narrowed macaroon that leaked, and not the token it was made of", revoke)
-        .takes(json!({ "type": "object", "required": ["reason"], "properties": { "reason": { "type": "string" } } }))
-        .gives(200, "Its revocation goes on as that of any token", json!({ "type": "object" }))
-        .answers(404, "There is none")
-        .answers(409, "It is no narrowed macaroon of the built-in issuer, or its state does not allow it")]
+        .takes(schema::good_reason())
+        .gives(200, "Its revocation goes on as that of any token", view::changed_schema())
+        .refuses(409, "It is no narrowed macaroon of the built-in issuer, or its state does not allow it")]
 }
 
 async fn revoke(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -13,20 +13,26 @@ use super::{bad, problem_of};
 use crate::clock::Timestamp;
 use crate::drill::NotBegun;
 use crate::http::auth::Operator;
-use crate::http::input::Json;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::input::{Json, Path};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::id::DrillId;
 use crate::incident::drill::Drill;
 use crate::incident::{Actor, EmailAddress};
 use crate::operator::Role;
 
 pub fn routes() -> [Route; 3] {
-    let text = || json!({ "type": "string" });
-    let drill = || {
-        json!({ "type": "object", "properties": { "id": text(), "verdict": text(),
-        "stages": { "type": "array", "items": { "type": "object" } } } })
+    let stage = || {
+        schema::object(json!({ "stage": schema::text(), "result": schema::text(), "goal_ms": schema::count(),
+            "took_ms": { "type": ["integer", "null"] }, "note": schema::text() }))
     };
-    let listed = json!({ "type": "object", "properties": { "drills": { "type": "array", "items": drill() } } });
+    let drill = || {
+        schema::object(json!({ "id": schema::text(), "verdict": schema::word(&["failed", "passed", "running", "slow"]),
+            "reach": schema::word(&["intake_and_mail", "whole"]), "incident_id": schema::maybe(schema::text()),
+            "started_by": schema::text(), "started_at": schema::time(), "finished_at": schema::maybe(schema::time()),
+            "stages": schema::list(stage()) }))
+    };
+    let listed = schema::object(json!({ "drills": schema::list(drill()) }));
+    let address = "Whom the mail goes to; by default the configuration's contact";
     [
         Route::post(
             "/api/v1/drill",
@@ -34,18 +40,19 @@ pub fn routes() -> [Route; 3] {
             "Begins a fire drill: makes a token, has it reported, and watches what becomes of it",
             begin,
         )
-        .takes(json!({ "type": "object", "properties": { "address": {
-            "type": "string", "description": "Whom the mail goes to; by default the configuration's contact" } } }))
+        .takes(schema::body(&[], json!({ "address": { "type": ["string", "null"], "description": address } })))
         .gives(202, "It runs; ask for it by its id", drill())
-        .answers(409, "Another one runs, or nobody can be mailed"),
+        .refuses(409, "Another one runs, or nobody can be mailed"),
         Route::get("/api/v1/drill", Access::Operator(Role::Viewer), "Lists the latest fire drills", list).gives(
             200,
             "The latest, newest first",
             listed,
         ),
-        Route::get("/api/v1/drill/{id}", Access::Operator(Role::Viewer), "Shows how a fire drill stands", show)
-            .gives(200, "Each stage with its result and its time", drill())
-            .answers(404, "There is none"),
+        Route::get("/api/v1/drill/{id}", Access::Operator(Role::Viewer), "Shows how a fire drill stands", show).gives(
+            200,
+            "Each stage with its result and its time",
+            drill(),
+        ),
     ]
 }
 

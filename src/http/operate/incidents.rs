@@ -1,15 +1,15 @@
 //! `/api/v1/incidents`: the list, one of them with all around it, and the question what became of a token.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{bad, instant, page, problem_of, view};
-use crate::http::input::{Json, Query};
-use crate::http::{Access, App, Problem, Route};
+use crate::http::input::{Json, Path, Query};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::id::IncidentId;
 use crate::incident;
 use crate::operator::Role;
@@ -17,8 +17,6 @@ use crate::store::IncidentFilter;
 
 pub fn routes() -> [Route; 3] {
     let access = Access::Operator(Role::Viewer);
-    let list = json!({ "type": "object", "properties": {
-        "incidents": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } });
     [
         Route::get("/api/v1/incidents", access, "Lists incidents, newest first", list_them)
             .query("state", "Words of states, with commas between")
@@ -27,17 +25,26 @@ pub fn routes() -> [Route; 3] {
             .query("origin", "Reported first by this origin")
             .query("owner", "The beginning of the owner's name or address")
             .query("text", "An id, a fingerprint, or the beginning of a name")
-            .query("since", "Received at or after this instant")
-            .query("until", "Received before this instant")
+            .query_of("since", "Received at or after this instant", schema::instant())
+            .query_of("until", "Received before this instant", schema::instant())
             .query("cursor", "What `next` said, to go on")
-            .query("limit", "At most so many: 1 to 200, 50 by default")
-            .gives(200, "A page of incidents", list),
-        Route::get("/api/v1/incidents/{id}", access, "Shows an incident with all that is known about it", show)
-            .gives(200, "The incident, its places, its mail, its next step, its events", json!({ "type": "object" }))
-            .answers(404, "There is none"),
+            .query_of("limit", "At most so many: 1 to 200, 50 by default", schema::limit())
+            .gives(200, "A page of incidents", schema::page("incidents", view::incident_schema())),
+        Route::get("/api/v1/incidents/{id}", access, "Shows an incident with all that is known about it", show).gives(
+            200,
+            "The incident, its places, its mail, its next step, its events",
+            view::detail_schema(),
+        ),
         Route::post("/api/v1/incidents/lookup", access, "Tells what became of a token; it is not kept", lookup)
-            .takes(json!({ "type": "object", "required": ["token"], "properties": { "token": { "type": "string" } } }))
-            .gives(200, "Its kind if it is a token, and its incidents", json!({ "type": "object" })),
+            .takes(schema::body(&["token"], json!({ "token": schema::text() })))
+            .gives(
+                200,
+                "Its kind if it is a token, and its incidents",
+                schema::object(json!({
+                    "kind": schema::maybe(schema::text()),
+                    "incidents": schema::list(view::incident_schema()),
+                })),
+            ),
     ]
 }
 

@@ -1,14 +1,14 @@
 //! `/api/v1/issuers`: who is asked, how they are, and the switch that keeps them from being called.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Why, order_with_reason, problem_of};
 use crate::http::auth::Operator;
-use crate::http::input::Json;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::input::{Json, Path};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::incident::IssuerName;
 use crate::operator::Role;
 use crate::redact::inert;
@@ -17,12 +17,20 @@ use crate::store::{Pause, Paused};
 pub fn routes() -> [Route; 5] {
     let (look, act, all) = (Role::Viewer, Role::Responder, Role::Admin);
     let changed = |route: Route| {
-        route
-            .takes(
-                json!({ "type": "object", "required": ["reason"], "properties": { "reason": { "type": "string" } } }),
-            )
-            .gives(200, "Whether it changed anything", json!({ "type": "object" }))
+        route.takes(schema::good_reason()).gives(
+            200,
+            "Whether it changed anything",
+            schema::object(json!({ "paused": schema::flag(), "changed": schema::flag() })),
+        )
     };
+    let paused = || {
+        schema::maybe(schema::object(json!({ "by": schema::text(), "reason": schema::text(), "at": schema::time() })))
+    };
+    let node = schema::object(json!({ "node": schema::text(), "reason": schema::maybe(schema::text()),
+        "breaker": schema::word(&["closed", "half_open", "misconfigured", "open"]),
+        "resting_until": schema::maybe(schema::time()), "updated_at": schema::time() }));
+    let issuer = schema::object(json!({ "name": schema::text(), "live": schema::count(), "held": schema::count(),
+        "paused": paused(), "nodes": schema::list(node) }));
     let post = |path, role, summary| (path, Access::Operator(role), summary);
     let (path, access, summary) = post("/api/v1/issuers/{name}/pause", act, "Calls an issuer no more; incidents wait");
     let pause = Route::post(path, access, summary, pause_one);
@@ -36,7 +44,7 @@ pub fn routes() -> [Route; 5] {
         Route::get("/api/v1/issuers", Access::Operator(look), "Lists the issuers and how they are", list).gives(
             200,
             "The issuers, with what is paused",
-            json!({ "type": "object" }),
+            schema::object(json!({ "everything_paused": paused(), "issuers": schema::list(issuer) })),
         ),
         changed(pause),
         changed(resume),
@@ -55,7 +63,7 @@ async fn list(State(app): State<App>) -> Result<Answer<Value>, Problem> {
             counts.iter().find(|(counted, _)| counted == name.as_str()).map_or(0, |(_, count)| *count)
         };
         let nodes = health.iter().filter(|found| found.issuer == name).map(|found| {
-            json!({ "node": found.node, "breaker": found.breaker,
+            json!({ "node": inert(&found.node, 64), "breaker": found.breaker,
                     "reason": found.reason.as_deref().map(|reason| inert(reason, 300)),
                     "resting_until": found.resting_until, "updated_at": found.updated_at })
         });

@@ -9,6 +9,8 @@ mod copy;
 mod drill;
 mod incidents;
 mod issuers;
+mod letter;
+mod operators;
 mod record;
 mod releases;
 mod state;
@@ -20,6 +22,7 @@ use serde::Deserialize;
 use tracing::error;
 
 use super::auth::Operator;
+use super::input::limited;
 use super::{Problem, Route, Verb};
 use crate::clock::Timestamp;
 use crate::incident::Actor;
@@ -31,6 +34,8 @@ pub fn routes() -> Vec<Route> {
     routes.extend(incidents::routes());
     routes.extend(change::routes());
     routes.extend(copy::routes());
+    routes.extend(letter::routes());
+    routes.extend(operators::routes());
     routes.extend(releases::routes());
     routes.extend(drill::routes());
     routes.extend(issuers::routes());
@@ -43,7 +48,11 @@ pub fn routes() -> Vec<Route> {
     routes.into_iter().map(|route| if changes(&route) { route.once() } else { route }).collect()
 }
 
+pub use change::try_now;
 pub use copy::{NoBranch, revoke_branch};
+pub use letter::{Letter, NoLetter, letter};
+pub use operators::view as operator_view;
+pub use record::told as statistics_view;
 pub use stream::Listeners;
 
 /// Why something is done, as a body says it.
@@ -77,7 +86,7 @@ fn bad(detail: &'static str) -> Problem {
 
 fn page(cursor: Option<String>, limit: Option<u32>) -> Result<PageRequest, Problem> {
     let after = cursor.map(|text| text.parse()).transpose().map_err(|_| bad("`cursor` is not one of ours"))?;
-    Ok(PageRequest { after, limit: limit.unwrap_or(50).clamp(1, 200) })
+    Ok(PageRequest { after, limit: limited(limit)? })
 }
 
 fn instant(text: Option<String>) -> Result<Option<Timestamp>, Problem> {

@@ -12,44 +12,59 @@ use super::{bad, instant, page, problem_of};
 use crate::http::auth::Operator;
 use crate::http::export::{self, Format};
 use crate::http::input::Query;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::incident::{Actor, EventKind};
 use crate::operator::Role;
-use crate::store::{Figures, RevokedFilter, Slot, Spans, StatisticsRange};
+use crate::store::{Figures, RevokedFilter, Slot, Spans, Statistics, StatisticsRange};
 
 pub fn routes() -> [Route; 3] {
     let look = Access::Operator(Role::Viewer);
     let filtered = |route: Route| {
         route
             .query("issuer", "Of this issuer")
-            .query("since", "At or after this instant")
-            .query("until", "Before this instant")
+            .query_of("since", "At or after this instant", schema::instant())
+            .query_of("until", "Before this instant", schema::instant())
     };
     let (path, summary) = ("/api/v1/revoked-tokens/export", "Exports the record of revoked tokens as a file");
     let whole = Route::get(path, Access::Operator(Role::Responder), summary, export);
-    let mut whole = filtered(whole).query("format", "`csv` or `jsonl`; `csv` by default");
-    whole.answers.push(crate::http::route::Given {
-        status: 200,
-        description: "The record, newest first; what was purged is empty in it",
-        payload: Some(crate::http::route::Payload { media: "text/csv", schema: json!({ "type": "string" }) }),
-    });
-    let listed = json!({ "type": "object", "properties": {
-        "revoked_tokens": { "type": "array", "items": { "type": "object" } }, "next": { "type": ["string", "null"] } } });
+    let told = "The record, newest first; what was purged is empty in it";
+    let whole = filtered(whole)
+        .query_of("format", "`csv` by default", schema::word(&["csv", "jsonl"]))
+        .gives_media(200, told, "text/csv", schema::text())
+        .gives_media(200, told, "application/jsonl", schema::text());
     let list = Route::get("/api/v1/revoked-tokens", look, "Lists revoked tokens, newest first", list);
     let figures =
         Route::get("/api/v1/statistics", look, "Tells how much and how fast, by issuer and over time", statistics);
     [
         filtered(list)
             .query("cursor", "What `next` said, to go on")
-            .query("limit", "At most so many: 1 to 200, 50 by default")
-            .gives(200, "A page of them", listed),
+            .query_of("limit", "At most so many: 1 to 200, 50 by default", schema::limit())
+            .gives(200, "A page of them", schema::page("revoked_tokens", export::entry_schema())),
         whole,
-        filtered(figures).query("slot", "`day` or `hour`; `day` by default").gives(
+        filtered(figures).query_of("slot", "`day` by default", schema::word(&["day", "hour"])).gives(
             200,
             "Figures in all, by issuer, and of each slot in which anything happened",
-            json!({ "type": "object" }),
+            statistics_schema(),
         ),
     ]
+}
+
+fn statistics_schema() -> Value {
+    let percentile = || json!({ "type": ["integer", "null"], "minimum": 0 });
+    let spans = || {
+        schema::object(json!({ "count": schema::count(), "p50_ms": percentile(), "p95_ms": percentile(),
+            "p99_ms": percentile() }))
+    };
+    let by_word = || json!({ "type": "object", "additionalProperties": schema::count() });
+    let figures = || {
+        schema::object(json!({ "opened": schema::count(), "repeated": schema::count(), "held": schema::count(),
+            "stuck": schema::count(), "verdicts": by_word(), "outcomes": by_word(), "received_to_revoked": spans(),
+            "received_to_notified": spans() }))
+    };
+    let by_issuer = schema::object(json!({ "issuer": schema::text(), "figures": figures() }));
+    let slot = schema::object(json!({ "at": schema::time(), "figures": figures() }));
+    schema::object(json!({ "since": schema::time(), "until": schema::time(), "total": figures(),
+        "by_issuer": schema::list(by_issuer), "slots": schema::list(slot) }))
 }
 
 #[derive(Deserialize)]
@@ -113,15 +128,20 @@ async fn statistics(State(app): State<App>, Query(asked): Query<Range>) -> Resul
     let from = instant(asked.since)?.unwrap_or_else(|| to.minus(longest));
     let range = StatisticsRange { from, to, slot, issuer: asked.issuer };
     let found = app.store.statistics(&range).await.map_err(problem_of)?;
+    Ok(Answer(told(&range, &found)))
+}
+
+/// Figures for programs.
+pub fn told(range: &StatisticsRange, found: &Statistics) -> Value {
     let by_issuer = found.by_issuer.iter().map(|(issuer, it)| json!({ "issuer": issuer, "figures": figures(it) }));
     let slots = found.slots.iter().map(|(at, it)| json!({ "at": at, "figures": figures(it) }));
-    Ok(Answer(json!({
-        "since": from,
-        "until": to,
+    json!({
+        "since": range.from,
+        "until": range.to,
         "total": figures(&found.total),
         "by_issuer": by_issuer.collect::<Vec<_>>(),
         "slots": slots.collect::<Vec<_>>(),
-    })))
+    })
 }
 
 fn figures(it: &Figures) -> Value {

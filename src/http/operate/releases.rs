@@ -1,14 +1,14 @@
 //! `/api/v1/releases`: releases that take two people, and the second one's word.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Why, order, problem_of};
 use crate::http::auth::Operator;
-use crate::http::input::Json;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::input::{Json, Path};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::id::ReleaseId;
 use crate::operator::Role;
 use crate::redact::inert;
@@ -16,13 +16,13 @@ use crate::store::{DecisionError, ReleaseRequest};
 
 pub fn routes() -> [Route; 3] {
     let act = Access::Operator(Role::Responder);
-    let decided = |route: Route, told| {
-        route
-            .takes(json!({ "type": "object", "properties": { "reason": { "type": "string" } } }))
-            .gives(200, told, json!({ "type": "object" }))
-            .answers(404, "None waits under this id")
-            .answers(409, "It is over, or the same person asked for it")
+    let decided = |route: Route, told, given| {
+        let refusal = "It is over, or the same person asked for it";
+        route.takes(schema::reason()).gives(200, told, given).refuses(409, refusal)
     };
+    let waiting = schema::object(json!({ "id": schema::text(), "incidents": schema::count(), "reason": schema::text(),
+        "requested_by": schema::text(), "requested_at": schema::time() }));
+    let refused = schema::object(json!({ "id": schema::text(), "reason": schema::text() }));
     let approve =
         Route::post("/api/v1/releases/{id}/approve", act, "Approves what another operator asked for", approve);
     let withdraw = Route::post("/api/v1/releases/{id}/withdraw", act, "Takes a release back; all stays held", withdraw);
@@ -33,9 +33,17 @@ pub fn routes() -> [Route; 3] {
             "Lists releases that wait for an approval",
             list,
         )
-        .gives(200, "What was asked for, by whom and why", json!({ "type": "object" })),
-        decided(approve, "What went on"),
-        decided(withdraw, "It is withdrawn"),
+        .gives(
+            200,
+            "What was asked for, by whom and why",
+            schema::object(json!({ "releases": schema::list(waiting) })),
+        ),
+        decided(
+            approve,
+            "What went on",
+            schema::object(json!({ "released": schema::count(), "refused": schema::list(refused) })),
+        ),
+        decided(withdraw, "It is withdrawn", schema::object(json!({ "withdrawn": schema::text() }))),
     ]
 }
 

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::problem_of;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::operator::Role;
 use crate::redact::inert;
 use crate::store::{DAY_MILLIS, Reporter, WaitingIncidents};
@@ -13,22 +13,45 @@ use crate::store::{DAY_MILLIS, Reporter, WaitingIncidents};
 /// Days of a reporter that are shown.
 const DAYS: u64 = 35;
 
-pub fn routes() -> [Route; 3] {
+pub fn routes() -> [Route; 4] {
     let access = Access::Operator(Role::Viewer);
-    let object = || json!({ "type": "object" });
+    let maybe_text = || schema::maybe(schema::text());
+    let group = || {
+        schema::list(schema::object(json!({ "issuer": maybe_text(), "step": maybe_text(), "reason": schema::text(),
+            "incidents": schema::count(), "oldest_received_at": schema::time(), "example": schema::text() })))
+    };
+    let needs = json!({ "held": group(), "stuck": group(), "overdue_purges": schema::count() });
+    let part = schema::object(json!({ "step": schema::text(), "issuer": maybe_text(), "jobs": schema::count(),
+        "due": schema::count(), "leased": schema::count(), "failing": schema::count(),
+        "oldest_due_at": schema::maybe(schema::time()) }));
+    let key = schema::object(json!({ "id": schema::text(), "noncurrent_since": schema::maybe(schema::time()) }));
+    let keys = schema::object(json!({ "fetched_at": schema::time(), "keys": schema::list(key) }));
+    let count = schema::count;
+    let day = schema::object(json!({ "day": schema::time(), "deliveries": count(), "reports": count(),
+        "tokens": count(), "unrecognized": count(), "malformed": count(), "ours": count(), "revoked": count(),
+        "answers": count(), "slow": count(), "rejected": count() }));
+    let reporter = schema::object(json!({ "origin": schema::text(), "keys": schema::maybe(keys),
+        "last_delivery_at": schema::maybe(schema::time()), "never_valid": schema::flag(),
+        "slow_days_this_month": count(), "days": schema::list(day) }));
     [
         Route::get("/api/v1/needs-human", access, "Tells what waits for a person; empty is good", needs_human).gives(
             200,
             "What is held, what is stuck, what was not purged in time",
-            object(),
+            schema::object(needs),
         ),
         Route::get("/api/v1/queue", access, "Tells what waits to be done, by step and issuer", queue).gives(
             200,
             "The parts of the queue",
-            object(),
+            schema::object(json!({ "parts": schema::list(part) })),
         ),
+        Route::get("/api/v1/settings", access, "Shows the effective configuration, without credentials", settings)
+            .gives(200, "As TOML", schema::object(json!({ "version": schema::text(), "effective": schema::text() }))),
         Route::get("/api/v1/reporters", access, "Tells who reports, with which keys, and how it went", reporters)
-            .gives(200, "The reporters and their last days", object()),
+            .gives(
+                200,
+                "The reporters and their last days",
+                schema::object(json!({ "reporters": schema::list(reporter) })),
+            ),
     ]
 }
 
@@ -51,6 +74,10 @@ fn group(waiting: &WaitingIncidents) -> Value {
         "oldest_received_at": waiting.oldest_received_at,
         "example": waiting.example,
     })
+}
+
+async fn settings(State(app): State<App>) -> Answer<Value> {
+    Answer(json!({ "version": env!("CARGO_PKG_VERSION"), "effective": app.configured().effective }))
 }
 
 async fn queue(State(app): State<App>) -> Result<Answer<Value>, Problem> {

@@ -16,27 +16,23 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::debug;
 
 use super::{bad, problem_of, view};
 use crate::http::auth::{By, Operator};
-use crate::http::{Access, App, Problem, Route};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::operator::Role;
 use crate::store::{EventPlace, OperatorName, OwnTokenState};
 
 pub fn routes() -> [Route; 1] {
     let (path, summary) = ("/api/v1/events/stream", "Streams events of the audit trail as they happen");
-    let mut route = Route::get(path, Access::Operator(Role::Viewer), summary, listen)
-        .answers(503, "As many listen as may; try again later");
-    route.answers.push(crate::http::route::Given {
-        status: 200,
-        description: "Server-sent events, from now on or after `Last-Event-ID`",
-        payload: Some(crate::http::route::Payload { media: "text/event-stream", schema: json!({ "type": "string" }) }),
-    });
-    [route]
+    let told = "Server-sent events, from now on or after `Last-Event-ID`";
+    [Route::get(path, Access::Operator(Role::Viewer), summary, listen)
+        .gives_media(200, told, "text/event-stream", schema::text())
+        .refuses(400, "`Last-Event-ID` is no id of an event")
+        .refuses(503, "As many listen as may; try again later")]
 }
 
 /// Streams that one process keeps open.

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::http::schema;
 use crate::incident::{Incident, Occurrence, State};
-use crate::redact::inert;
+use crate::redact::{inert, inert_json};
 use crate::store::{IncidentDetail, StoredEvent};
 
 /// Longest text of a stranger that is shown whole.
@@ -56,6 +57,29 @@ pub fn incident(incident: &Incident) -> Value {
     })
 }
 
+/// The schema of [`incident`].
+pub fn incident_schema() -> Value {
+    let (text, time) = (|| schema::maybe(schema::text()), || schema::maybe(schema::time()));
+    let owner = schema::object(json!({ "id": text(), "name": text(), "address": text() }));
+    let token = schema::object(json!({
+        "id": schema::text(), "name": text(), "hint": schema::text(), "owner": schema::maybe(owner),
+        "scopes": schema::list(schema::text()), "created_at": time(), "last_used_at": time(), "last_used_from": text(),
+        "used_after_report": schema::flag(), "expires_at": time(),
+    }));
+    let verdict = schema::word(&["dead", "forged", "live", "not_ours", "unknown"]);
+    schema::object(json!({
+        "id": schema::text(), "state": schema::word(&State::WORDS), "note": text(), "kind": schema::text(),
+        "issuer": text(), "origin": schema::text(), "delivery_id": schema::text(), "fingerprint": schema::text(),
+        "verdict": schema::maybe(verdict), "token": schema::maybe(token), "received_at": schema::time(),
+        "verified_at": time(), "revoked_at": time(), "notified_at": time(), "closed_at": time(),
+    }))
+}
+
+/// The schema of an incident that was changed, and may have gone meanwhile.
+pub fn changed_schema() -> Value {
+    schema::object(json!({ "incident": schema::maybe(incident_schema()) }))
+}
+
 pub fn detail(detail: &IncidentDetail) -> Value {
     let notice = detail.notice.as_ref().map(|notice| {
         json!({ "id": notice.id, "state": notice.state, "created_at": notice.created_at, "sent_at": notice.sent_at,
@@ -63,7 +87,7 @@ pub fn detail(detail: &IncidentDetail) -> Value {
     });
     let job = detail.job.as_ref().map(|job| {
         json!({ "step": job.step.word(), "due_at": job.due_at, "tries": job.tries,
-                "node": job.leased.as_ref().map(|(node, _)| node),
+                "node": job.leased.as_ref().map(|(node, _)| inert(node, 64)),
                 "last_error": job.last_error.as_deref().map(|error| inert(error, TEXT)) })
     });
     json!({
@@ -76,6 +100,21 @@ pub fn detail(detail: &IncidentDetail) -> Value {
     })
 }
 
+/// The schema of [`detail`].
+pub fn detail_schema() -> Value {
+    let (text, time) = (|| schema::maybe(schema::text()), || schema::maybe(schema::time()));
+    let notice = schema::object(json!({ "id": schema::text(), "state": schema::text(), "created_at": schema::time(),
+        "sent_at": time(), "incidents": schema::count() }));
+    let job = schema::object(json!({ "step": schema::text(), "due_at": schema::time(), "tries": schema::count(),
+        "node": text(), "last_error": text() }));
+    let place = schema::object(json!({ "sent_type": schema::text(), "source": schema::text(), "url": schema::text() }));
+    let occurrence = schema::object(json!({ "origin": schema::text(), "place": schema::maybe(place),
+        "reports": schema::count(), "first_reported_at": schema::time(), "last_reported_at": schema::time() }));
+    schema::object(json!({ "incident": incident_schema(), "occurrences": schema::list(occurrence),
+        "notice": schema::maybe(notice), "job": schema::maybe(job), "timeline": schema::list(event_schema()),
+        "revoked_by": text() }))
+}
+
 pub fn event(event: &StoredEvent) -> Value {
     json!({
         "position": event.position,
@@ -84,8 +123,15 @@ pub fn event(event: &StoredEvent) -> Value {
         "actor": inert(&event.actor, TEXT),
         "kind": event.kind,
         "incident_id": event.incident_id,
-        "detail": event.detail,
+        "detail": inert_json(&event.detail),
     })
+}
+
+/// The schema of [`event`]. What stands in `detail` depends on the kind.
+pub fn event_schema() -> Value {
+    schema::object(json!({ "position": schema::count(), "id": schema::text(), "at": schema::time(),
+        "actor": schema::text(), "kind": schema::text(), "incident_id": schema::maybe(schema::text()),
+        "detail": { "type": ["object", "null"] } }))
 }
 
 /// A place is empty once the reporter's data was purged.

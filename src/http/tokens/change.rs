@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -14,27 +14,25 @@ use super::view;
 use super::{problem_of, secret_answer};
 use crate::clock::Timestamp;
 use crate::http::auth::Manager;
-use crate::http::input::Json;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::input::{Json, Path};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::store::Narrowing;
 
 pub fn routes() -> [Route; 3] {
-    let token = || json!({ "type": "object", "properties": { "token": view::schema() } });
-    let words = || json!({ "type": "array", "items": { "type": "string" } });
-    let change = json!({
-        "type": "object",
-        "properties": {
-            "name": { "type": "string" },
-            "scopes": words(),
-            "projects": words(),
-            "organisations": words(),
+    let words = || schema::list(schema::text());
+    let change = schema::body(
+        &[],
+        json!({
+            "name": { "type": ["string", "null"], "minLength": 1, "maxLength": 100 },
+            "scopes": schema::maybe(words()),
+            "projects": schema::maybe(words()),
+            "organisations": schema::maybe(words()),
             "caveats": words(),
-            "expires_at": { "type": "string", "format": "date-time" },
-            "suspended": { "type": "boolean" },
-        },
-    });
-    let rotate =
-        json!({ "type": "object", "properties": { "overlap_seconds": { "type": "integer", "default": 86_400 } } });
+            "expires_at": schema::maybe(schema::instant()),
+            "suspended": schema::maybe(schema::flag()),
+        }),
+    );
+    let made = schema::object(json!({ "token": view::schema(), "secret": schema::text() }));
     [
         Route::patch(
             "/api/v1/tokens/{id}",
@@ -43,15 +41,15 @@ pub fn routes() -> [Route; 3] {
             narrow,
         )
         .takes(change)
-        .gives(200, "The record as it is then", token())
-        .answers(409, "The token is dead, its name is taken, or it would get more than it has"),
+        .gives(200, "The record as it is then", schema::object(json!({ "token": view::schema() })))
+        .refuses(409, "The token is dead, its name is taken, or it would get more than it has"),
         Route::delete("/api/v1/tokens/{id}", Access::Manage, "Revokes a token for ever", revoke)
             .answers(204, "It is dead, now or before"),
         Route::post("/api/v1/tokens/{id}/rotate", Access::Manage, "Puts a new token in the place of one", rotated)
             .once()
-            .takes(rotate)
-            .gives(201, "The successor and its secret", token())
-            .answers(409, "It is dead, or was rotated before"),
+            .takes(Rotate::schema())
+            .gives(201, "The successor and its secret", made)
+            .refuses(409, "It is dead, or was rotated before"),
     ]
 }
 
@@ -75,6 +73,12 @@ pub(super) struct Rotate {
 }
 
 impl Rotate {
+    /// How it is sent.
+    pub fn schema() -> Value {
+        let overlap = json!({ "type": ["integer", "null"], "minimum": 0, "default": 86_400 });
+        schema::body(&[], json!({ "overlap_seconds": overlap }))
+    }
+
     /// How long the old token lives on: a day if nobody says so, a month at most.
     pub fn overlap(&self) -> Duration {
         Duration::from_secs(self.overlap_seconds.unwrap_or(86_400).min(30 * 86_400).into())

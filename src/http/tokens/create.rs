@@ -13,7 +13,7 @@ use super::{problem_of, secret_answer};
 use crate::clock::Timestamp;
 use crate::http::auth::Manager;
 use crate::http::input::Json;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::incident::EmailAddress;
 use crate::mint::{By, Expires, Issued, Magic, Order};
 use crate::store::{NewOwner, OwnTokenKind};
@@ -21,35 +21,36 @@ use crate::token::Secret;
 use crate::token::caveat::Caveat;
 
 pub fn routes() -> [Route; 1] {
-    let words = || json!({ "type": "array", "items": { "type": "string" } });
-    let schema = json!({
-        "type": "object",
-        "required": ["name"],
-        "properties": {
-            "name": { "type": "string", "maxLength": 100 },
-            "kind": { "enum": ["key", "macaroon", "magic", "pat"], "default": "pat" },
-            "owner": { "type": "object", "properties": { "name": { "type": "string" }, "email": { "type": "string" } } },
+    let (text, instant) = (|| schema::maybe(schema::text()), || schema::maybe(schema::instant()));
+    let words = || schema::list(schema::text());
+    let owner = schema::body(&["email"], json!({ "name": text(), "email": schema::text() }));
+    let wanted = schema::body(
+        &["name"],
+        json!({
+            "name": { "type": "string", "minLength": 1, "maxLength": 100 },
+            "kind": { "enum": ["key", "macaroon", "magic", "pat", null], "default": "pat" },
+            "owner": schema::maybe(owner),
             "scopes": words(),
             "projects": words(),
             "project_ids": words(),
             "organisations": words(),
             "caveats": words(),
-            "not_before": { "type": "string", "format": "date-time" },
-            "expires_at": { "type": "string", "format": "date-time" },
-            "expires_in_days": { "type": "integer", "minimum": 1 },
-            "never_expires": { "type": "boolean" },
-            "canary": { "type": "boolean" },
-            "upstream": { "type": "string" },
-            "policy": { "type": "object" },
-            "credential": { "type": "string" },
-        },
-    });
-    let given = json!({ "type": "object", "properties": { "token": view::schema(), "secret": { "type": "string" } } });
+            "not_before": instant(),
+            "expires_at": instant(),
+            "expires_in_days": { "type": ["integer", "null"], "minimum": 1 },
+            "never_expires": schema::flag(),
+            "canary": schema::flag(),
+            "upstream": text(),
+            "policy": { "type": ["object", "null"] },
+            "credential": text(),
+        }),
+    );
+    let given = schema::object(json!({ "token": view::schema(), "secret": schema::text() }));
     [Route::post("/api/v1/tokens", Access::Manage, "Makes a token and shows its secret, once", create)
         .once()
-        .takes(schema)
+        .takes(wanted)
         .gives(201, "The token and its secret", given)
-        .answers(409, "The owner has a living token of this name, or too many")]
+        .refuses(409, "The owner has a living token of this name, or too many")]
 }
 
 /// A token that is asked for, as it is sent.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,33 +10,30 @@ use serde_json::{Value, json};
 use super::problem_of;
 use super::view;
 use crate::http::auth::Manager;
-use crate::http::input::Query;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::input::{Path, Query, limited};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::id::TokenId;
 use crate::incident::EmailAddress;
 use crate::mint::Refused;
 use crate::store::OwnTokenFilter;
 
 pub fn routes() -> [Route; 2] {
-    let page = json!({
-        "type": "object",
-        "properties": { "tokens": { "type": "array", "items": view::schema() }, "next": { "type": ["string", "null"] } },
-    });
+    let words = ["active", "expired", "revoked", "suspended"];
     [
         Route::get("/api/v1/tokens", Access::Manage, "Lists tokens, newest first; never their secrets", list)
             .query("owner", "Address of the owner; operators only")
-            .query("kind", "`key`, `macaroon`, `magic` or `pat`")
-            .query("status", "`active`, `expired`, `revoked` or `suspended`")
+            .query_of("kind", "Of this kind", schema::word(&["key", "macaroon", "magic", "pat"]))
+            .query_of("status", "In this state", schema::word(&words))
             .query("search", "Part of the token's or the owner's name, or of the address")
             .query("organisation", "An organisation that the token is for")
-            .query("unused_for_days", "Not used for so many days")
-            .query("expiring_in_days", "Ends within so many days")
+            .query_of("unused_for_days", "Not used for so many days", schema::count())
+            .query_of("expiring_in_days", "Ends within so many days", schema::count())
             .query("cursor", "What `next` said, to go on")
-            .query("limit", "At most so many: 1 to 200, 50 by default")
-            .gives(200, "A page of tokens", page),
+            .query_of("limit", "At most so many: 1 to 200, 50 by default", schema::limit())
+            .gives(200, "A page of tokens", schema::page("tokens", view::schema())),
         Route::get("/api/v1/tokens/{id}", Access::Manage, "Shows a token's record", show)
-            .gives(200, "The record", json!({ "type": "object", "properties": { "token": view::schema() } }))
-            .answers(404, "There is none, or it is somebody else's"),
+            .gives(200, "The record", schema::object(json!({ "token": view::schema() })))
+            .refuses(404, "There is none, or it is somebody else's"),
     ]
 }
 
@@ -54,7 +51,6 @@ struct Asked {
     limit: Option<u32>,
 }
 
-const MAX_PAGE: u32 = 200;
 const DAY: Duration = Duration::from_hours(24);
 
 async fn list(
@@ -63,7 +59,7 @@ async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<axum::Json<Value>, Problem> {
     let now = app.clock.now();
-    let limit = asked.limit.unwrap_or(50).clamp(1, MAX_PAGE);
+    let limit = limited(asked.limit)?;
     let owner = asked.owner.as_deref().map(EmailAddress::parse).transpose();
     let days = |days: u32| DAY * days.min(36_500);
     let filter = OwnTokenFilter {

@@ -12,14 +12,12 @@ mod owners;
 mod rushomon;
 mod view;
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use axum::http::StatusCode;
 use tracing::error;
 
 pub use create::{end_by_default, magic as magic_order};
 
-use super::once::ShowsSecret;
+use super::once::secret_answer;
 use super::{Problem, Route};
 use crate::mint::Refused;
 
@@ -32,16 +30,6 @@ pub fn routes() -> Vec<Route> {
     routes.extend(owners::routes());
     routes.extend(rushomon::routes());
     routes
-}
-
-/// An answer that holds a secret.
-fn secret_answer(status: StatusCode, body: &Value) -> Response {
-    let mut response = (status, axum::Json(body)).into_response();
-    response.extensions_mut().insert(ShowsSecret);
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
-    response
 }
 
 /// Why nothing was made or changed, as it is told.

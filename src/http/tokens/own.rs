@@ -15,7 +15,7 @@ use super::view;
 use super::{problem_of, secret_answer};
 use crate::http::auth::Caller;
 use crate::http::input::Json;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::mint::{By, Refused};
 use crate::store::{OwnTokenFilter, OwnTokenKind};
 
@@ -23,7 +23,9 @@ use crate::store::{OwnTokenFilter, OwnTokenKind};
 const ANY: Access = Access::Token { kinds: &OwnTokenKind::ALL, scope: None };
 
 pub fn routes() -> [Route; 4] {
-    let given = json!({ "type": "object", "properties": { "token": view::schema(), "owner": { "type": "object" } } });
+    let owner = schema::object(json!({ "id": schema::text(), "name": schema::text() }));
+    let given = schema::object(json!({ "token": view::schema(), "owner": owner }));
+    let made = schema::object(json!({ "token": view::schema(), "secret": schema::text() }));
     [
         Route::get("/api/v1/self", ANY, "What the token that is shown is", show).gives(200, "The token", given.clone()),
         Route::get("/api/v1/tokens/self", ANY, "What the token that is shown is", show).gives(200, "The token", given),
@@ -35,9 +37,9 @@ pub fn routes() -> [Route; 4] {
             rotate,
         )
         .once()
-        .takes(json!({ "type": "object", "properties": { "overlap_seconds": { "type": "integer" } } }))
-        .gives(201, "The successor and its secret", json!({ "type": "object" }))
-        .answers(409, "It was rotated before: the whole line of its successors is revoked"),
+        .takes(Rotate::schema())
+        .gives(201, "The successor and its secret", made)
+        .refuses(409, "It was rotated before: the whole line of its successors is revoked"),
     ]
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::problem_of;
 use crate::http::auth::Operator;
 use crate::http::input::Json;
-use crate::http::{Access, App, Problem, Route};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::id::OwnerId;
 use crate::incident::EmailAddress;
 use crate::mint::{By, Left};
@@ -17,23 +17,24 @@ use crate::store::Changing;
 
 pub fn routes() -> [Route; 3] {
     const ADMIN: Access = Access::Operator(Role::Admin);
-    let owner = || json!({ "type": "object", "required": ["owner"], "properties": { "owner": { "type": "string", "format": "email" } } });
-    let leaving = json!({ "type": "object", "required": ["owner", "organisation"], "properties": {
-        "owner": { "type": "string", "format": "email" }, "organisation": { "type": "string" },
-    } });
-    let left = json!({ "type": "object", "properties": {
-        "narrowed": { "type": "integer" }, "revoked": { "type": "integer" },
-    } });
+    let owner = || schema::body(&["owner"], json!({ "owner": schema::text() }));
+    let leaving =
+        schema::body(&["owner", "organisation"], json!({ "owner": schema::text(), "organisation": schema::text() }));
+    let left = schema::object(json!({ "narrowed": schema::count(), "revoked": schema::count() }));
+    let nobody = "Nobody with this address has tokens here";
     [
         Route::post("/api/v1/owners/suspend", ADMIN, "Sets an owner aside with every token", suspend)
             .takes(owner())
-            .answers(204, "None of their tokens is accepted"),
+            .answers(204, "None of their tokens is accepted")
+            .refuses(404, nobody),
         Route::post("/api/v1/owners/resume", ADMIN, "Takes an owner back that was set aside", resume)
             .takes(owner())
-            .answers(204, "Their tokens are accepted again"),
+            .answers(204, "Their tokens are accepted again")
+            .refuses(404, nobody),
         Route::post("/api/v1/owners/leave", ADMIN, "Takes an organisation from all tokens of an owner", leave)
             .takes(leaving)
-            .gives(200, "How many are good for others, and how many are revoked", left),
+            .gives(200, "How many are good for others, and how many are revoked", left)
+            .refuses(404, nobody),
     ]
 }
 

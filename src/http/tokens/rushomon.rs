@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -19,49 +19,58 @@ use super::list::id_of;
 use super::{problem_of, secret_answer};
 use crate::clock::Timestamp;
 use crate::http::auth::{Manager, ORGANISATION, Operator};
-use crate::http::input::{Json, Query};
-use crate::http::{Access, App, Problem, Route};
+use crate::http::input::{Json, Path, Query};
+use crate::http::{Access, App, Problem, Route, schema};
 use crate::mint::{By, Expires, Order, Refused};
 use crate::operator::Role;
 use crate::store::{Narrowing, OwnToken, OwnTokenFilter, OwnTokenKind};
 
 pub fn routes() -> [Route; 8] {
     const ADMIN: Access = Access::Operator(Role::Admin);
+    // Its clients send more than it reads, and so may they here.
     let key = || {
-        json!({ "type": "object", "properties": {
-            "id": { "type": "string" }, "name": { "type": "string" }, "hint": { "type": "string" },
-            "created_at": { "type": "integer" }, "expires_at": { "type": ["integer", "null"] },
-            "last_used_at": { "type": ["integer", "null"] },
-        } })
+        let seconds = || json!({ "type": ["integer", "null"] });
+        schema::object(json!({ "id": schema::text(), "name": schema::text(), "hint": schema::text(),
+            "created_at": { "type": "integer" }, "expires_at": seconds(), "last_used_at": seconds(),
+            "org_ids": schema::list(schema::text()) }))
     };
+    let made = || {
+        let mut made = key();
+        made["properties"]["raw_token"] = schema::text();
+        made
+    };
+    let page = schema::object(json!({ "keys": schema::list(key()), "page": schema::count(), "limit": schema::count(),
+        "has_more": schema::flag() }));
     let wanted = json!({ "type": "object", "required": ["name"], "properties": {
-        "name": { "type": "string" },
-        "expires_in_days": { "type": ["integer", "null"], "minimum": 1 },
-        "org_ids": { "type": "array", "items": { "type": "string" } },
+        "name": { "type": "string", "minLength": 1, "maxLength": 100 },
+        "expires_in_days": { "type": ["integer", "null"], "minimum": 1, "maximum": 36_500 },
+        "org_ids": schema::list(schema::text()),
     } });
-    let orgs =
-        json!({ "type": "object", "properties": { "org_ids": { "type": "array", "items": { "type": "string" } } } });
+    let org_ids = json!({ "type": "array", "minItems": 1, "items": { "type": "string" } });
+    let orgs = json!({ "type": "object", "required": ["org_ids"], "properties": { "org_ids": org_ids } });
     [
         Route::post("/api/settings/api-keys", Access::Manage, "Makes an API key, as rushomon does", create)
             .once()
             .takes(wanted)
-            .gives(200, "The key with its `raw_token`, once", key()),
+            .gives(200, "The key with its `raw_token`, once", made())
+            .refuses(409, "There is a living key of this name, or too many"),
         Route::get("/api/settings/api-keys", Access::Manage, "Lists one's API keys, as rushomon does", list).gives(
             200,
             "The keys, newest first",
-            json!({ "type": "array", "items": key() }),
+            schema::list(key()),
         ),
         Route::delete("/api/settings/api-keys/{id}", Access::Manage, "Revokes an API key, as rushomon does", revoke)
             .answers(204, "There is no such living key any more"),
         Route::put("/api/settings/api-keys/{id}/orgs", Access::Manage, "Narrows a key's organisations", set_orgs)
             .takes(orgs)
-            .gives(200, "The key", key()),
+            .gives(200, "The key", key())
+            .refuses(409, "The key is dead, or would get more than it has"),
         Route::get("/api/admin/api-keys", ADMIN, "Lists everybody's API keys, as rushomon does", all)
-            .query("page", "From 1")
-            .query("limit", "1 to 100, 20 by default")
+            .query_of("page", "From 1", schema::count())
+            .query_of("limit", "1 to 100, 20 by default", schema::count())
             .query("search", "Part of a name or an address")
-            .query("status", "`active`, `expired`, `revoked` or `suspended`")
-            .gives(200, "A page of keys", json!({ "type": "object" })),
+            .query_of("status", "In this state", schema::word(&["active", "expired", "revoked", "suspended"]))
+            .gives(200, "A page of keys", page),
         Route::delete("/api/admin/api-keys/{id}", ADMIN, "Revokes anybody's API key", revoke_any)
             .answers(204, "It is dead, now or before"),
         Route::post(
@@ -73,7 +82,7 @@ pub fn routes() -> [Route; 8] {
         .answers(204, "It is dead, now or before"),
         Route::post("/api/admin/api-keys/{id}/reactivate", ADMIN, "Takes a key back that was set aside", reactivate)
             .answers(204, "It is accepted again")
-            .answers(409, "It is revoked, which is final"),
+            .refuses(409, "It is revoked, which is final"),
     ]
 }
 

@@ -154,7 +154,8 @@ async fn nothing_that_strangers_wrote_steers_a_terminal_or_breaks_a_record() {
     let listed = folder.run(&["incident", "list", "--json"]).expect_code(0).json();
     let of = |state: &str| {
         let all = listed.as_array().expect("a list").iter();
-        let found = all.filter(|it| it["state"] == state).filter_map(|it| it["id"].as_str()).next();
+        let mut found = all.filter(|it| it["state"] == state);
+        let found = found.find_map(|it| it["id"].as_str());
         found.unwrap_or_else(|| panic!("none is {state}: {listed:#}")).to_owned()
     };
     let (held, stuck, revoked) = (of("held"), of("stuck"), of("revoked"));
@@ -185,7 +186,7 @@ async fn nothing_that_strangers_wrote_steers_a_terminal_or_breaks_a_record() {
         assert!(parsed.is_object() || parsed.is_array(), "{command:?}");
         // Every text of a stranger in it, as a program gets it, and not only as it is spelled.
         for text in texts(&parsed) {
-            assert!(!text.chars().any(|letter| is_hidden(letter)), "{command:?} gives {}", text.escape_debug());
+            assert!(!text.chars().any(is_hidden), "{command:?} gives {}", text.escape_debug());
             assert!(command[1] == "mail" || !text.contains('\n'), "{command:?} gives {}", text.escape_debug());
         }
     }
@@ -194,8 +195,9 @@ async fn nothing_that_strangers_wrote_steers_a_terminal_or_breaks_a_record() {
 
     let trail = folder.run(&["audit", "export"]).expect_code(0).out;
     assert_inert(&["audit", "export"], &trail, 8_000);
-    let rows = trail.lines().map(|line| serde_json::from_str::<Value>(line).expect("each line is a record")).count();
-    assert!(rows >= 7, "{trail}");
+    let rows: Vec<Value> =
+        trail.lines().map(|line| serde_json::from_str(line).expect("each line is a record")).collect();
+    assert!(rows.len() >= 7, "{trail}");
     let record = folder.run(&["export", "revoked", "--format", "jsonl"]).expect_code(0).out;
     assert_inert(&["export", "revoked"], &record, 16_000);
     let spelled: Vec<Value> = record.lines().map(|line| serde_json::from_str(line).expect("a record")).collect();

@@ -8,10 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use super::state::{UnknownWord, words};
+use super::words::words;
 use super::{Incident, IssuerName};
 use crate::clock::Timestamp;
 use crate::token::KindId;

@@ -3,12 +3,10 @@
 //! A drill goes the whole way that a leaked token goes, and is known by its origin everywhere. It is no figure of any
 //! statistics and spends no budget of the brake.
 
-use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{UnknownWord, words};
+use super::words::{UnknownWord, words};
 use crate::clock::Timestamp;
 use crate::id::{DrillId, IncidentId};
 

@@ -19,6 +19,7 @@ mod event;
 mod occurrence;
 mod state;
 mod verdict;
+mod words;
 
 pub use event::{Actor, Event, EventKind};
 pub use occurrence::{Label, Occurrence, Place};

@@ -3,9 +3,7 @@
 //! A state carries what only it knows. A move that the state does not allow is refused and changes nothing, so that a
 //! worker with an old picture of the incident cannot bend its history.
 
-use std::fmt;
-use std::str::FromStr;
-
+use super::words::words;
 use super::{IssuedToken, IssuerName, Verdict};
 use crate::clock::Timestamp;
 use crate::id::{DeliveryId, IncidentId, NoticeId};
@@ -361,43 +359,6 @@ impl State {
         }
     }
 }
-
-/// One word for each unit variant, in both directions.
-macro_rules! words {
-    ($type:ident { $($variant:ident = $word:literal),* $(,)? }) => {
-        impl $type {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.word())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = UnknownWord;
-
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
-                match word {
-                    $($word => Ok(Self::$variant),)*
-                    _ => Err(UnknownWord(word.chars().take(32).collect())),
-                }
-            }
-        }
-    };
-}
-
-pub(super) use words;
-
-/// A stored or typed word that names none of the variants.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a word this version knows")]
-pub struct UnknownWord(pub(super) String);
 
 words!(Outcome { AlreadyDead = "already_dead", Dismissed = "dismissed", NotOurs = "not_ours", Revoked = "revoked" });
 words!(Step { Verify = "verify", Revoke = "revoke", Notify = "notify", Close = "close" });

@@ -3,7 +3,6 @@
 //! A drill goes the whole way that a leaked token goes, and is known by its origin everywhere. It is no figure of any
 //! statistics and spends no budget of the brake.
 
-
 use serde::{Deserialize, Serialize};
 
 use super::words::{UnknownWord, words};

@@ -72,6 +72,8 @@ pub const KINDS: &[Kind] = &[
     kind("token_created", "Token made", "", TOKENS),
     kind("token_narrowed", "Token renamed or narrowed", "", TOKENS),
     kind("token_rotated", "Token rotated", "", TOKENS),
+    kind("owner_suspended", "Owner set aside", "warn", TOKENS),
+    kind("owner_resumed", "Owner taken back", "warn", TOKENS),
     kind("token_suspended", "Token set aside", "warn", TOKENS),
     kind("token_resumed", "Token taken back", "warn", TOKENS),
     kind("token_revoked", "Token revoked by hand", "warn", TOKENS),

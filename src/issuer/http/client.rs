@@ -131,7 +131,11 @@ impl Answer {
     /// A status that is listed nowhere.
     pub fn unexpected(&self) -> Unknown {
         let why = format!("the status {} is not one that was declared", self.status);
-        if (400..500).contains(&self.status) { Unknown::Undeclared { why } } else { Unknown::Unavailable { why } }
+        match self.status {
+            // Not 408 and 425: too slow or too early is a matter of the moment, not of the question.
+            400..=407 | 409..=424 | 426..=499 => Unknown::Undeclared { why },
+            _ => Unknown::Unavailable { why },
+        }
     }
 
     pub fn refuses_us(&self) -> Unknown {
